@@ -1,0 +1,54 @@
+# Each target is one plain line that also works without make; CONTRIBUTING.md lists both forms.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.keepalign-setup
+
+.PHONY: setup demo test lint types unit lab bench docs lock clean
+
+# Everything the two commands need: the locked environment in .venv and Apache's program.
+setup: $(STAMP)
+	@sh scripts/ensure-servers.sh
+
+$(STAMP): requirements/uv.txt requirements/dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "keepalign: $(PYTHON) is missing; install Python 3.11 or newer"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "keepalign: $(PYTHON) is older than 3.11; call make PYTHON=python3.11 (or newer)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "keepalign: $(PYTHON) has no venv; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The main job: three causes made to happen behind a faithful balancer, fixed, and proved gone.
+demo: setup
+	$(BIN)/keepalign demo
+
+test: setup lint types unit
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types:
+	$(BIN)/mypy
+
+unit:
+	$(BIN)/python -m pytest
+
+# Only the tests that start real servers.
+lab: setup
+	$(BIN)/python -m pytest -m lab
+
+bench: setup
+	$(BIN)/python -m bench
+
+# Text that is generated and committed: rule pages, CLI help, JSON schema. A test fails when it is stale.
+docs: setup
+	$(BIN)/python -m docs.generate
+
+# New versions of what we depend on; no addresses in the lock.
+lock: setup
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate --no-header --extra lab --group dev pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -1,0 +1,11 @@
+"""What keepalign knows about a request path: frozen data, no I/O, no judgement.
+
+source      Span, Origin: where a value was written, through which variables, or whose default it is
+timers      Role: the kinds of timer, and what each measures
+setting     Explicit | Default | Disabled | Unlimited | Unknown: a value, its origin, and where to edit it
+path        RequestPath, Hop, Link: client first, origin last
+lifecycle   deregister, drain, stop signal, grace, kill
+workload    what the endpoints take, as declared
+finding     Finding, Severity, Confidence, Location
+trace       what a run did: one record per request, one per event
+"""

@@ -1,0 +1,123 @@
+"""The request path: every process from client to origin.
+
+A *hop* ends one connection and opens the next. A *link* is the connections between two hops; it has two
+closers: the downstream hop (towards the client), which sends requests on it, and the upstream hop, which
+receives them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from keepalign.model.lifecycle import Lifecycle
+from keepalign.model.setting import Setting
+from keepalign.model.source import Origin, Span
+from keepalign.model.timers import Role
+from keepalign.model.workload import Endpoint
+
+
+class Product(StrEnum):
+    """The stems of `defaults/*.toml`."""
+
+    AWS_ALB = "aws_alb"
+    AWS_ECS = "aws_ecs"
+    APACHE_HTTPD = "apache_httpd"
+    GUNICORN = "gunicorn"
+
+
+class JoinBy(StrEnum):
+    """How two pieces of configuration were found to belong together, strongest first."""
+
+    REFERENCE = "reference"
+    PORT = "port"
+    NAME = "name"
+    ONLY_CANDIDATE = "only_candidate"
+    HINT = "hint"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinEvidence:
+    """Why keepalign believes that two hops are neighbours; `span` is where it says so, if anywhere."""
+
+    by: JoinBy
+    text: str
+    span: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One process (or service) on the path.
+
+    Args:
+        name: as the user calls it: the container, the Terraform address.
+        product: whose defaults and options these are.
+        version: as far as known ("2.4"), with its origin; empty when unknown.
+        settings: one per role that applies to this hop on this path.
+        traits: facts that are no durations: `worker_class` = "sync", `mpm` = "event", `keepalive` = "on".
+        joined: how this hop was joined to the one in front of it; empty for the first.
+        place: where the hop is defined.
+    """
+
+    name: str
+    product: Product
+    settings: Mapping[Role, Setting]
+    version: str = ""
+    version_origin: Origin | None = None
+    traits: Mapping[str, str] = field(default_factory=dict)
+    joined: tuple[JoinEvidence, ...] = ()
+    place: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The connections between two hops: `downstream` sends requests, `upstream` receives them."""
+
+    downstream: Hop
+    upstream: Hop
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPath:
+    """One way of a request through the stack, client first, origin last.
+
+    Args:
+        name: unique within one run: service and route, "orders /reports".
+        route: the URL path prefix that takes this way.
+        hops: at least one; the balancer first when there is one.
+        lifecycle: the last minutes of the target that the hops behind the balancer form; None when nothing
+            in the tree says how targets are deployed.
+        endpoints: what is declared of the requests that take this way.
+    """
+
+    name: str
+    route: str
+    hops: tuple[Hop, ...]
+    lifecycle: Lifecycle | None = None
+    endpoints: tuple[Endpoint, ...] = ()
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Neighbouring hops, client side first."""
+        return tuple(Link(a, b) for a, b in zip(self.hops, self.hops[1:], strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Unjoined:
+    """A piece of configuration that keepalign read but could not place on a path.
+
+    `missing` says what would join it, as a sentence the user can act on.
+    """
+
+    what: str
+    place: Span | None
+    missing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Everything that was read and joined from a set of roots."""
+
+    paths: tuple[RequestPath, ...]
+    unjoined: tuple[Unjoined, ...] = ()

@@ -1,0 +1,40 @@
+"""Kinds of timer, in the words of `defaults/`.
+
+A role says what the number measures: silence on a connection, one exchange, the life of a process. Rules
+compare roles of neighbouring hops; they never compare a silence limit with a lifetime unawares.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a setting limits. The values are the `role` words of `defaults/*.toml`."""
+
+    SERVER_IDLE = "server_idle"
+    """As a server: how long an idle keep-alive connection waits for its next request."""
+    SERVER_MAX_REQUESTS = "server_max_requests"
+    """As a server: requests on one connection before it is closed. A count, never a Duration."""
+    SERVER_BODY_READ = "server_body_read"
+    """As a server: wait between two reads from, or writes to, the client."""
+    UPSTREAM_CONNECT = "upstream_connect"
+    """As a client: time to connect to the next hop."""
+    UPSTREAM_READ = "upstream_read"
+    """As a client: longest silence of the next hop, before and between the bytes of its answer."""
+    UPSTREAM_POOL_IDLE = "upstream_pool_idle"
+    """As a client: how long an idle connection to the next hop stays in the pool for re-use."""
+    HANDLER_TIMEOUT = "handler_timeout"
+    """Limit on producing one whole response, enforced on the worker (gunicorn sync: the worker is killed)."""
+    CLIENT_CONN_MAX_AGE = "server_conn_max_age"
+    """As a server: greatest age of a client connection, busy or not."""
+    SHUTDOWN_GRACE = "shutdown_grace"
+    """From the stop signal: how long the server itself lets running requests finish."""
+    DEREGISTRATION_DELAY = "deregistration_delay"
+    """From deregistration: how long the balancer waits before it cuts a target's connections."""
+    STOP_TIMEOUT = "stop_timeout"
+    """From the stop signal to SIGKILL, by the platform."""
+    HEALTH_CHECK_GRACE = "health_check_grace"
+    """From task start: how long the scheduler ignores failing health checks."""
+    HEALTH_CHECK_INTERVAL = "health_check_interval"
+    HEALTH_CHECK_TIMEOUT = "health_check_timeout"
