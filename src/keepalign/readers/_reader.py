@@ -7,9 +7,11 @@ not join, and does not decide what is right or wrong. What it does not understan
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from enum import StrEnum
+from typing import Protocol, TypeAlias, TypeVar
 
-from keepalign.model.source import SourceText, Span
+from keepalign.model.setting import Disabled, Explicit, Unknown, Unlimited
+from keepalign.model.source import Site, SourceText, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,20 +23,58 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Absent:
+    """Nobody wrote this option here. `site` is where it could be written; None when nowhere safe."""
+
+    option: str
+    site: Site | None = None
+
+
+Read: TypeAlias = Explicit | Disabled | Unlimited | Unknown | Absent
+"""What a file says of one option. The join turns Absent into the product's Default."""
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word of a command line.
 
     Args:
         text: after quote removal and variable substitution; None when it cannot be resolved.
-        span: of the word as written, quotes included; None for a word that no file writes (a default).
-        value_span: of the text itself inside the quotes, when the word is one literal; where an edit goes.
+        span: of the word as written, quotes included.
+        value_span: of the text itself inside the quotes when the word is one literal, wherever that literal
+            stands (another file, a variable's default): where an edit of the whole word goes. None when no
+            single literal writes it.
+        splice: the word stands for all arguments of the caller (`"$@"` in a script); `text` is then None.
         reason: why `text` is None.
+        via: names of the variables the text came through, with their places, nearest first.
     """
 
     text: str | None
-    span: Span | None
+    span: Span
     value_span: Span | None = None
+    splice: bool = False
     reason: str = ""
+    via: tuple[tuple[str, Span], ...] = ()
+
+
+class CommandStyle(StrEnum):
+    """How further words are written at the end of a command line."""
+
+    LIST = "list"
+    """Quoted words between commas: HCL and JSON lists, Dockerfile exec form."""
+    SHELL = "shell"
+    """Words between blanks: scripts, Dockerfile shell form."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The words of one command, in order. `append_at` is where another word can be written (an empty span
+    just behind the last word), None when no such place is known."""
+
+    words: tuple[Word, ...]
+    style: CommandStyle
+    place: Span
+    append_at: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +82,7 @@ class Fragment:
     """What one file (or one Terraform module, several files) says. Readers subclass it."""
 
     file: str
-    notes: tuple[Note, ...] = field(default=())
+    notes: tuple[Note, ...] = field(default=(), kw_only=True)
 
 
 F_co = TypeVar("F_co", bound=Fragment, covariant=True)

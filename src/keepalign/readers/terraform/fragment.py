@@ -1,0 +1,123 @@
+"""What one Terraform root module says of balancers, target groups, services and tasks.
+
+References between resources are addresses ("aws_lb.this", `module.edge.aws_lb.this[0]`). A value that only an
+apply can know is None where a plain value is expected, and `Unknown` where a `Read` is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from keepalign.model.source import Span
+from keepalign.readers._reader import CommandLine, Fragment, Read
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """`aws_lb`, `aws_alb`. `kind`: "application", "network" or "gateway"; "*" when unknown."""
+
+    address: str
+    place: Span
+    name: str | None
+    kind: str
+    idle_timeout: Read
+    client_keep_alive: Read
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """`aws_lb_listener` with the target groups that it, and its `aws_lb_listener_rule`s, forward to."""
+
+    address: str
+    place: Span
+    load_balancer: str | None
+    target_groups: tuple[str, ...]
+    port: int | None
+    protocol: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetGroup:
+    """`aws_lb_target_group`. Thresholds and matcher are None when not written or unknown."""
+
+    address: str
+    place: Span
+    name: str | None
+    port: int | None
+    deregistration_delay: Read
+    health_path: str | None
+    health_interval: Read
+    health_timeout: Read
+    healthy_threshold: int | None
+    unhealthy_threshold: int | None
+    matcher: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One entry of container_definitions.
+
+    Args:
+        image: with "*" for every piece that cannot be resolved; None when absent.
+        command, entry_point: None when absent; a CommandLine whose words may be unresolved otherwise.
+        depends_on: names of containers, whatever the condition.
+        environment: name to text, None for a text that cannot be resolved.
+    """
+
+    name: str
+    place: Span
+    image: str | None
+    image_span: Span | None
+    command: CommandLine | None
+    entry_point: CommandLine | None
+    stop_timeout: Read
+    ports: tuple[int, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDefinition:
+    """`aws_ecs_task_definition`. `containers` is empty, with a note, when the list cannot be evaluated."""
+
+    address: str
+    place: Span
+    family: str | None
+    containers: tuple[Container, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTarget:
+    """A `load_balancer` block of a service."""
+
+    target_group: str | None
+    container_name: str | None
+    container_port: int | None
+    place: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`aws_ecs_service`. Counts and percentages are None when not written or unknown."""
+
+    address: str
+    place: Span
+    name: str | None
+    task_definition: str | None
+    targets: tuple[ServiceTarget, ...]
+    desired_count: int | None
+    minimum_healthy_percent: int | None
+    maximum_percent: int | None
+    health_check_grace: Read
+
+
+@dataclass(frozen=True, slots=True)
+class TerraformFragment(Fragment):
+    """One root module; `file` is its folder."""
+
+    load_balancers: tuple[LoadBalancer, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    target_groups: tuple[TargetGroup, ...] = ()
+    task_definitions: tuple[TaskDefinition, ...] = ()
+    services: tuple[Service, ...] = ()
