@@ -1,0 +1,413 @@
+"""Dockerfile: what the image of the last stage runs.
+
+Read as BuildKit's parser does it: a line goes on behind the escape character (backslash, or what `# escape=`
+says), comment lines and empty lines inside such a line are dropped, heredoc bodies belong to their
+instruction, `["a", "b"]` is the exec form only when it is a JSON list of strings, else it is the shell form.
+
+Of the rules for stages, one is easy to miss: ENTRYPOINT takes away a CMD that comes from the base image, not
+one of the same stage.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from keepalign.errors import ReadError
+from keepalign.model.source import SourceText, Span
+from keepalign.readers._fragments import DockerfileFragment
+from keepalign.readers._reader import CommandLine, CommandStyle, Note, Word
+from keepalign.readers._shell_words import BLANK, Stretch, Variable, WordScanner
+from keepalign.readers.shell import replacing, split, unwrap
+
+_DIRECTIVE: Final = re.compile(rb"#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(\S+)[ \t\r]*")
+_HEREDOC: Final = re.compile(rb"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
+_FLAG: Final = re.compile(rb"--[a-z][a-z-]*(?:=\S*)?(?=\s|$)")
+_IGNORED: Final = ("HEALTHCHECK", "LABEL", "MAINTAINER", "RUN", "USER", "VOLUME")
+"""Instructions that say nothing about what the container runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Instruction:
+    """One instruction. `rest` are the bytes behind the keyword, lines joined; heredoc bodies are left out."""
+
+    keyword: str
+    place: Span
+    rest: bytes
+    offsets: Sequence[int]
+
+
+@dataclass(slots=True)
+class _Stage:
+    base: str = ""
+    base_span: Span | None = None
+    entrypoint: CommandLine | None = None
+    cmd: CommandLine | None = None
+    cmd_here: bool = False
+    entrypoint_is_shell: bool = False
+    cmd_is_shell: bool = False
+    copies: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+    environment: dict[str, Variable] = field(default_factory=dict)
+    arguments: dict[str, Variable] = field(default_factory=dict)
+    exposes: list[int] = field(default_factory=list)
+    stop_signal: str | None = None
+    workdir: str = ""
+
+    def child(self) -> _Stage:
+        """What a stage `FROM` this one starts with: everything but its ARGs."""
+        return _Stage(
+            base=self.base,
+            base_span=self.base_span,
+            entrypoint=self.entrypoint,
+            cmd=self.cmd,
+            entrypoint_is_shell=self.entrypoint_is_shell,
+            cmd_is_shell=self.cmd_is_shell,
+            copies=list(self.copies),
+            environment=dict(self.environment),
+            exposes=list(self.exposes),
+            stop_signal=self.stop_signal,
+            workdir=self.workdir,
+        )
+
+    @property
+    def variables(self) -> Mapping[str, Variable]:
+        """ENV hides ARG."""
+        return {**self.arguments, **self.environment}
+
+
+class DockerfileReader:
+    """Reads Dockerfiles."""
+
+    name = "dockerfile"
+
+    def recognise(self, path: str, head: bytes) -> bool:
+        """Dockerfile, Dockerfile.*, *.Dockerfile, Containerfile, Containerfile.*."""
+        base = path.replace("\\", "/").rpartition("/")[2].lower()
+        if base.endswith((".dockerignore", ".md", ".txt")):
+            return False
+        return base.partition(".")[0] in ("dockerfile", "containerfile") or base.endswith(
+            (".dockerfile", ".containerfile")
+        )
+
+    def read(self, source: SourceText) -> DockerfileFragment:
+        """The last stage, with what it inherits from stages of the same file.
+
+        Raises: ReadError: no FROM, an instruction in front of it, or a quote that is not closed.
+        """
+        return _Reading(source).fragment()
+
+
+def _instructions(source: SourceText) -> Iterator[_Instruction]:
+    data = source.data
+    position = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    escape, in_head = b"\\", True
+    while position < len(data):
+        content = bytearray()
+        offsets: list[int] = []
+        joining = False
+        while position < len(data):
+            line_end = data.find(b"\n", position)
+            stop, after = (len(data), len(data)) if line_end == -1 else (line_end, line_end + 1)
+            line, at = data[position:stop], position
+            position = after
+            stripped = line.strip(b" \t\r")
+            if stripped.startswith(b"#") or (joining and not stripped):
+                directive = _DIRECTIVE.fullmatch(stripped) if in_head and not joining else None
+                in_head = directive is not None
+                if directive and directive[1].lower() == b"escape" and directive[2] in (b"\\", b"`"):
+                    escape = directive[2]
+                if joining:
+                    continue
+                break
+            in_head = False
+            tail = line.rstrip(b" \t\r")
+            # A doubled escape character at the end stands for itself.
+            joining = tail.endswith(escape) and not tail.endswith(escape * 2)
+            kept = tail[:-1] if joining else line.rstrip(b"\r")
+            content += kept
+            offsets.extend(range(at, at + len(kept)))
+            if not joining:
+                break
+        found = _instruction(source, bytes(content), offsets)
+        if found is None:
+            continue
+        if found.keyword in ("RUN", "COPY", "ADD"):
+            for heredoc in _HEREDOC.finditer(found.rest):
+                position = _behind_heredoc(data, position, heredoc[3], tabs=bool(heredoc[1]))
+        yield found
+
+
+def _behind_heredoc(data: bytes, position: int, delimiter: bytes, *, tabs: bool) -> int:
+    while position < len(data):
+        end = data.find(b"\n", position)
+        end = len(data) if end == -1 else end
+        line = data[position:end].rstrip(b"\r")
+        position = min(end + 1, len(data))
+        if (line.lstrip(b"\t") if tabs else line) == delimiter:
+            break
+    return position
+
+
+def _instruction(source: SourceText, content: bytes, offsets: Sequence[int]) -> _Instruction | None:
+    match = re.match(rb"\s*(\S+)\s*", content)
+    if match is None:
+        return None
+    end = len(content.rstrip(b" \t\r\n"))
+    start = min(match.end(), end)
+    keyword = match[1].decode("utf-8", "replace").upper()
+    place = source.span(offsets[match.start(1)], offsets[end - 1] + 1)
+    return _Instruction(keyword, place, content[start:end], offsets[start:end])
+
+
+class _Reading:
+    def __init__(self, source: SourceText) -> None:
+        self._source = source
+        self._notes: list[Note] = []
+        self._globals: dict[str, Variable] = {}
+        self._stages: dict[str, _Stage] = {}
+        self._stage: _Stage | None = None
+
+    def fragment(self) -> DockerfileFragment:
+        for number, instruction in enumerate(_instructions(self._source)):
+            self._instruction(number, instruction)
+        stage = self._stage
+        if stage is None:
+            raise ReadError("holds no FROM, so it builds nothing", file=self._source.file)
+        return DockerfileFragment(
+            file=self._source.file,
+            base=stage.base,
+            base_span=stage.base_span,
+            entrypoint=stage.entrypoint,
+            cmd=stage.cmd,
+            entrypoint_is_shell_form=stage.entrypoint_is_shell,
+            cmd_is_shell_form=stage.cmd_is_shell,
+            copies=tuple(stage.copies),
+            environment={name: v.text for name, v in stage.environment.items()},
+            exposes=tuple(dict.fromkeys(stage.exposes)),
+            stop_signal=stage.stop_signal,
+            workdir=stage.workdir,
+            notes=tuple(self._notes),
+        )
+
+    def _instruction(self, number: int, given: _Instruction) -> None:
+        if given.keyword == "FROM":
+            self._from(given)
+            return
+        stage = self._stage
+        if stage is None:
+            if given.keyword != "ARG":
+                place = given.place
+                raise ReadError(
+                    f"{given.keyword} stands in front of the first FROM", file=place.file, line=place.line,
+                    column=place.column, hint="a Dockerfile begins with FROM; only ARG may stand above it",
+                )  # fmt: skip
+            self._arg(given, self._globals, {})
+            return
+        match given.keyword:
+            case "ARG":
+                self._arg(given, stage.arguments, self._globals)
+            case "ENV":
+                self._env(given, stage)
+            case "CMD":
+                stage.cmd, stage.cmd_is_shell = self._command(given, stage)
+                stage.cmd_here = True
+            case "ENTRYPOINT":
+                stage.entrypoint, stage.entrypoint_is_shell = self._command(given, stage)
+                if not stage.cmd_here:
+                    stage.cmd = None
+            case "COPY" | "ADD":
+                self._copy(given, stage)
+            case "EXPOSE":
+                for word in self._words(given, stage.variables):
+                    stage.exposes += _ports(word.text or "")
+            case "STOPSIGNAL":
+                stage.stop_signal = self._text(given, stage.variables)
+            case "WORKDIR":
+                text = self._text(given, stage.variables)
+                stage.workdir = posixpath.normpath(posixpath.join(stage.workdir or "/", text))
+            case "ONBUILD":
+                self._notes.append(Note(given.place, "ONBUILD takes effect in images built from this one"))
+            case "SHELL":
+                self._notes.append(Note(given.place, "the shell form is read as if /bin/sh ran it"))
+            case _ if given.keyword not in _IGNORED:
+                self._notes.append(Note(given.place, f"{given.keyword[:40]} is no Dockerfile instruction"))
+            case _:
+                pass
+
+    def _from(self, given: _Instruction) -> None:
+        found = [w for w in self._words(given, self._globals) if not _written(given, w).startswith("--")]
+        if not found:
+            place = given.place
+            raise ReadError("FROM names no image", file=place.file, line=place.line, column=place.column)
+        image = found[0]
+        text = image.text if image.text is not None else _wildcard(_written(given, image), self._globals)
+        parent = self._stages.get(text.lower())
+        self._stage = parent.child() if parent else _Stage(base=text, base_span=image.span)
+        if len(found) > 2 and (found[1].text or "").lower() == "as" and found[2].text:
+            self._stages[found[2].text.lower()] = self._stage
+
+    def _arg(self, given: _Instruction, into: dict[str, Variable], outer: Mapping[str, Variable]) -> None:
+        known = {**outer, **into}
+        for name, value in self._pairs(given, known):
+            if value is not None:
+                into[name] = _variable(name, value)
+            elif name in outer:
+                into[name] = outer[name]
+            else:
+                into[name] = Variable(None, given.place, reason=f"${name} is given when the image is built")
+
+    def _env(self, given: _Instruction, stage: _Stage) -> None:
+        pairs = self._pairs(given, stage.variables)
+        if pairs and pairs[0][1] is None:
+            # `ENV NAME the rest of the line`
+            name = pairs[0][0]
+            match = re.match(rb"\S+\s+", given.rest)
+            if match is None:
+                self._notes.append(Note(given.place, f"ENV {name} has no value"))
+                return
+            rest, offsets = given.rest[match.end() :], given.offsets[match.end() :]
+            stretch = Stretch.joined(self._source, rest, offsets)
+            literal = not re.search(rb"[$\"'\\]", rest)
+            whole = stretch.place(0, len(rest))
+            text = rest.decode("utf-8", "surrogateescape") if literal else None
+            exact = whole if literal and stretch.exact(0, len(rest)) else None
+            value = Word(text, whole, exact, reason="" if literal else f"${name} is put together from pieces")
+            stage.environment[name] = _variable(name, value)
+            return
+        stage.environment |= {name: _variable(name, word) for name, word in pairs if word is not None}
+
+    def _pairs(self, given: _Instruction, variables: Mapping[str, Variable]) -> list[tuple[str, Word | None]]:
+        """NAME=value, or NAME alone with None."""
+        scan = self._scanner(given, variables)
+        found: list[tuple[str, Word | None]] = []
+        while _skip_blanks(scan):
+            match = re.compile(rb"([^\s=]+)(=?)").match(scan.data, scan.position)
+            if match is None:
+                scan.position += 1
+                continue
+            scan.position = match.end()
+            name = match[1].decode("utf-8", "replace").strip("\"'")
+            found.append((name, _value(scan) if match[2] else None))
+        return found
+
+    def _scanner(self, given: _Instruction, variables: Mapping[str, Variable]) -> WordScanner:
+        stretch = Stretch.joined(self._source, given.rest, given.offsets)
+        return WordScanner(stretch, variables, complete=False)
+
+    def _words(self, given: _Instruction, variables: Mapping[str, Variable]) -> list[Word]:
+        scan = self._scanner(given, variables)
+        found: list[Word] = []
+        while _skip_blanks(scan):
+            found.append(_value(scan))
+        return found
+
+    def _text(self, given: _Instruction, variables: Mapping[str, Variable]) -> str:
+        """The first word; as written when it cannot be resolved."""
+        found = self._words(given, variables)
+        written = given.rest.decode("utf-8", "replace")
+        return written if not found or found[0].text is None else found[0].text
+
+    def _copy(self, given: _Instruction, stage: _Stage) -> None:
+        rest, offsets = given.rest, given.offsets
+        while flag := _FLAG.match(rest):
+            if flag[0].startswith(b"--from="):
+                return
+            skipped = len(rest) - len(rest[flag.end() :].lstrip())
+            rest, offsets = rest[skipped:], offsets[skipped:]
+        listed = _json_words(self._source, rest, offsets)
+        bare = _Instruction(given.keyword, given.place, rest, offsets)
+        found = listed if listed is not None else self._words(bare, stage.variables)
+        texts = [w.text if w.text is not None else _written(bare, w) for w in found]
+        texts = [t for t in texts if not t.startswith("<<")]
+        if len(texts) > 1:
+            stage.copies.append((tuple(texts[:-1]), texts[-1]))
+
+    def _command(self, given: _Instruction, stage: _Stage) -> tuple[CommandLine | None, bool]:
+        """The words of CMD or ENTRYPOINT, and whether a shell runs them."""
+        listed = _json_words(self._source, given.rest, given.offsets)
+        if listed is not None:
+            append_at = None
+            if listed:
+                last = listed[-1].span
+                append_at = self._source.span(last.end, last.end)
+            line = CommandLine(tuple(listed), CommandStyle.LIST, given.place, append_at)
+            return unwrap(line, stage.environment), False
+        if given.rest.startswith(b"["):
+            text = f"{given.keyword} is no JSON list of strings in double quotes, so a shell runs it"
+            self._notes.append(Note(given.place, text))
+        stretch = Stretch.joined(self._source, given.rest, given.offsets)
+        found = replacing(split(stretch, stage.environment))
+        return (unwrap(found.line, stage.environment) if found else None), True
+
+
+def _skip_blanks(scan: WordScanner) -> bool:
+    while scan.position < len(scan.data) and scan.data[scan.position] in BLANK:
+        scan.position += 1
+    return scan.position < len(scan.data)
+
+
+def _value(scan: WordScanner) -> Word:
+    """A word up to the next blank; in Dockerfile instructions `;` and `&` are plain text."""
+    start = scan.position
+    word = scan.value(BLANK)
+    if scan.position == start:
+        scan.position += 1
+    return word
+
+
+def _variable(name: str, word: Word) -> Variable:
+    reason = word.reason or f"${name} cannot be resolved"
+    return Variable(word.text, word.span, word.value_span, reason, word.via)
+
+
+def _written(given: _Instruction, word: Word) -> str:
+    """The word as it stands in the instruction."""
+    inside = [i for i, at in enumerate(given.offsets) if word.span.start <= at < word.span.end]
+    raw = given.rest[inside[0] : inside[-1] + 1] if inside else b""
+    return raw.decode("utf-8", "replace")
+
+
+def _wildcard(written: str, variables: Mapping[str, Variable]) -> str:
+    """`written` with "*" for every variable that is not resolved."""
+
+    def text(match: re.Match[str]) -> str:
+        variable = variables.get(match[1] or match[2])
+        return variable.text if variable is not None and variable.text is not None else "*"
+
+    return re.sub(r"\$(?:(\w+)|\{(\w+)[^}]*\})", text, written).strip("\"'")
+
+
+def _ports(text: str) -> list[int]:
+    """Of `8080`, `8080/tcp`, `8000-8010`; none for UDP and for what is unresolved."""
+    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/tcp)?", text.lower())
+    if match is None:
+        return []
+    first = int(match[1])
+    return list(range(first, min(int(match[2] or first), 65535) + 1))
+
+
+_JSON_STRING: Final = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\.)*"')
+
+
+def _json_words(source: SourceText, rest: bytes, offsets: Sequence[int]) -> list[Word] | None:
+    """The strings of a JSON list; None when `rest` is anything else."""
+    try:
+        parsed = json.loads(rest.decode("utf-8")) if rest.startswith(b"[") else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(parsed, list) or not all(isinstance(x, str) for x in parsed):
+        return None
+    stretch = Stretch.joined(source, rest, offsets)
+    place: Callable[[int, int], Span] = stretch.place
+    found: list[Word] = []
+    for match, text in zip(_JSON_STRING.finditer(rest), parsed, strict=True):
+        exact = stretch.exact(match.start(), match.end())
+        inner = place(match.start() + 1, match.end() - 1) if exact else None
+        # An escaped half of a surrogate pair is no text that can be written anywhere.
+        clean = text.encode("utf-8", "replace").decode("utf-8")
+        found.append(Word(clean, place(match.start(), match.end()), inner))
+    return found

@@ -1,0 +1,29 @@
+"""Shared by all tests: Hypothesis profiles, and which servers are here.
+
+With KEEPALIGN_REQUIRE_SERVERS=1 (as `.ci/run` sets it) a server-backed test that would be skipped fails.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("deep", max_examples=2_000, deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+REQUIRED = os.environ.get("KEEPALIGN_REQUIRE_SERVERS") == "1"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if REQUIRED and report.skipped and item.get_closest_marker("lab") is not None:
+        report.outcome = "failed"
+        report.longrepr = f"a server-backed test was skipped: {report.longrepr}"
+    return report
