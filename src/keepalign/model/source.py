@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -61,6 +62,29 @@ class SourceText:
         end = self.data.find(b"\n", start)
         raw = self.data[start:] if end == -1 else self.data[start:end]
         return raw.decode("utf-8", "replace").rstrip("\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the bytes of `span` with `text`; an empty span inserts."""
+
+    span: Span
+    text: str
+
+
+def edited(data: bytes, edits: Iterable[Edit]) -> bytes:
+    """`data` with all edits made; insertions at one place keep their order.
+
+    Raises: ValueError: two edits overlap.
+    """
+    pieces: list[bytes] = []
+    position = 0
+    for edit in sorted(edits, key=lambda e: (e.span.start, e.span.end)):
+        if edit.span.start < position:
+            raise ValueError(f"two edits overlap at {edit.span.place}")
+        pieces += (data[position : edit.span.start], edit.text.encode())
+        position = edit.span.end
+    return b"".join((*pieces, data[position:]))
 
 
 class OriginKind(StrEnum):

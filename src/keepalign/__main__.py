@@ -1,0 +1,5 @@
+"""`python -m keepalign`."""
+
+from keepalign.cli import main
+
+main()

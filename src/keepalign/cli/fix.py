@@ -1,0 +1,57 @@
+"""`keepalign fix`: edits that leave the whole path clean."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from keepalign.cli import _options
+from keepalign.units import Duration
+
+if TYPE_CHECKING:
+    from keepalign.fix import Repair
+
+
+@click.command("fix", short_help="Print, or write, the edits that leave the whole path clean.")
+@_options.inputs
+@click.option("--write", is_flag=True, help="Edit the files; without it the edits are printed as a diff.")
+def command(
+    paths: tuple[str, ...],
+    in_front: tuple[str, ...],
+    longest_request: Duration | None,
+    longest_silence: Duration | None,
+    write: bool,
+) -> int:
+    """Print the edits that leave every request path clean, as a diff for `git apply`.
+
+    Only the values change; comments and formatting stay. The tree is read and checked again with the new
+    values before anything is printed or written. Exit code 1: something has to be changed by hand.
+    """
+    from keepalign import fix
+    from keepalign.reports import terminal
+    from keepalign.reports.diff import coloured
+
+    loaded = _options.load(paths, in_front, longest_request, longest_silence)
+    mended = fix.repair(loaded.stack, loaded.sources, lambda overlay: loaded.reread(overlay).stack)
+    text = fix.diff(mended.changed, loaded.sources)
+    if terminal.in_colour(sys.stdout):
+        terminal.show(coloured(text), sys.stdout)
+    else:
+        # As bytes: what is not UTF-8 in the files must reach `git apply` as it is.
+        click.echo(text.encode("utf-8", "surrogateescape"), nl=False)
+    if write and mended.changed:
+        fix.write(mended.changed, loaded.sources)
+    _tell(mended, write)
+    return int(bool(mended.after.findings))
+
+
+def _tell(mended: Repair, write: bool) -> None:
+    """What was done, to standard error."""
+    from keepalign.reports import terminal
+
+    if not mended.before.findings:
+        click.echo("nothing to fix", err=True)
+        return
+    terminal.show(terminal.fix_summary(mended.plan.changes, mended.after, written=write), sys.stderr)

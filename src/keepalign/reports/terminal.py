@@ -1,0 +1,209 @@
+"""The report of `check` for people: what could not be joined, the ladders, the findings, what is unknown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TextIO
+
+from keepalign.model.checked import Change, CheckResult
+from keepalign.model.finding import Finding, Mitigation, Severity
+from keepalign.model.path import Stack
+from keepalign.model.setting import value_of
+from keepalign.model.source import SourceText
+from keepalign.readers._reader import Note
+from keepalign.reports import ladder
+from keepalign.reports._lines import BLANK, Line, line, plain, shortener, wrapped
+from keepalign.reports.diff import coloured
+from keepalign.reports.excerpt import excerpt
+
+_STYLES: Final = {
+    Severity.HIGH: "bold red",
+    Severity.MEDIUM: "bold yellow",
+    Severity.LOW: "bold cyan",
+    Severity.INFO: "bold",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """What a fix would change, ready to be laid out.
+
+    Args:
+        changes: all of them, in order.
+        diffs: for each finding, the diff of the changes that it asks for.
+        failed: why there is no fix; empty when there is one.
+    """
+
+    changes: Sequence[Change] = ()
+    diffs: Mapping[Finding, str] = field(default_factory=dict)
+    failed: str = ""
+
+
+def report(
+    stack: Stack,
+    result: CheckResult,
+    sources: Mapping[str, SourceText],
+    cure: Cure,
+    notes: Sequence[Note] = (),
+) -> list[Line]:
+    """The whole report, at most 80 columns but for paths of files that are longer."""
+    common, short = shortener(sources)
+    lines: list[Line] = []
+    if stack.unjoined:
+        lines.append(line(("Read, but on no request path:", "bold yellow")))
+        for unjoined in stack.unjoined:
+            place = f" ({short(unjoined.place)})" if unjoined.place else ""
+            lines += wrapped(f"{unjoined.what}{place}: {unjoined.missing}", first="  ? ")
+        lines.append(BLANK)
+    if common and stack.paths:
+        lines += [line((f"Files below {common}", "dim")), BLANK]
+    for path in stack.paths:
+        lines += [*ladder.draw(path, result.ladders.get(path.name, ()), short), BLANK]
+    for finding in result.findings:
+        lines += [*_finding(finding, result, sources, cure), BLANK]
+    lines += _following(cure)
+    if result.undecided or notes:
+        lines.append(line(("Unknown:", "bold yellow")))
+        for u in result.undecided:
+            place = f" ({short(u.span)})" if u.span else ""
+            lines += wrapped(f"{u.cause}, {u.path}: {u.reason}{place}", first="  ? ")
+            lines += wrapped(u.supply, first="    → ")
+        for note in notes:
+            place = f"{short(note.span)}: " if note.span else ""
+            lines += wrapped(f"{place}{note.text}", first="  ? ")
+        lines.append(BLANK)
+    return [*lines, *_summary(stack, result, len(notes), cure)]
+
+
+def _finding(
+    finding: Finding, result: CheckResult, sources: Mapping[str, SourceText], cure: Cure
+) -> list[Line]:
+    head = f"{finding.severity.word}: "
+    (_, *title), *more = wrapped(finding.title, first=head, style="bold")
+    lines = [((head, _STYLES[finding.severity]), *title), *more]
+    about = f"[{finding.cause}] on {', '.join(result.paths_of(finding))}; confidence {finding.confidence}"
+    lines += wrapped(about, first="  ", style="dim")
+    lines += excerpt(finding.locations, sources)
+    lines += wrapped(finding.arithmetic, first="  = why:     ")
+    symptom = finding.symptom
+    sends = f"{symptom.status} sent by {symptom.sent_by}, " if symptom.status else ""
+    lines += wrapped(f"{sends}{symptom.text}", first="  = you see: ")
+    if diff := cure.diffs.get(finding, ""):
+        lines += [line("  = fix:"), *coloured(diff, indent="      ", whole=False)]
+    by_hand = [c for c in cure.changes if c.cures(finding) and not c.edits]
+    for change in by_hand:
+        lines += wrapped(by_hand_text(change), first="  = fix:     ")
+    if cure.failed and finding.needs:
+        lines += wrapped(f"none found: {cure.failed}", first="  = fix:     ")
+    if finding.mitigation is not None:
+        lines += _mitigation(finding.mitigation)
+    return lines
+
+
+def by_hand_text(change: Change) -> str:
+    """What to change where keepalign cannot write."""
+    origin = change.setting.origin
+    place = origin.literal.place if origin.literal else origin.note or "outside the files read"
+    return f"by hand: set {change.setting.option} of {change.hop} to {change.value} ({place}; {change.why})"
+
+
+def _mitigation(mitigation: Mitigation) -> list[Line]:
+    if not mitigation.command:
+        return wrapped(mitigation.cost, first="  = now:     ")
+    return [
+        line("  = now, without a deploy:"),
+        *_command(mitigation.command),
+        *wrapped(mitigation.cost, first="      cost: "),
+        line("      undo:"),
+        *_command(mitigation.undo),
+    ]
+
+
+def _command(command: str) -> list[Line]:
+    """A shell command broken before its options, so that it can be pasted as it stands."""
+    first, *options = command.split(" --")
+    parts = [f"      {first}", *(f"          --{option}" for option in options)]
+    return [line((part + (" \\" if n + 1 < len(parts) else ""), "cyan")) for n, part in enumerate(parts)]
+
+
+def _following(cure: Cure) -> list[Line]:
+    """The changes that no finding asks for."""
+    follows = [c for c in cure.changes if c.follows]
+    if not follows:
+        return []
+    lines = [line(("The same fix also raises:", "bold"))]
+    for change in follows:
+        lines += wrapped(_raised(change), first="  · ")
+    return [*lines, BLANK]
+
+
+def _summary(stack: Stack, result: CheckResult, notes: int, cure: Cure) -> list[Line]:
+    found = result.findings
+    words = [
+        f"{n} {s.word}" for s in sorted(Severity, reverse=True) if (n := sum(f.severity is s for f in found))
+    ]
+    head = _count(len(found), "finding") + (f" ({', '.join(words)})" if words else "")
+    text = f"{head} on {_count(len(stack.paths), 'request path')}"
+    if unknown := len(result.undecided) + notes:
+        text += f", {unknown} unknown"
+    if stack.unjoined:
+        text += f", {len(stack.unjoined)} not joined"
+    lines = wrapped(text + ".", first="", style="bold")
+    if not stack.paths:
+        lines += wrapped("No request path was found, so no two timeouts were compared.", first="")
+    if any(c.edits for c in cure.changes):
+        lines += wrapped("`keepalign fix` with the same arguments prints all edits as one diff.", first="")
+    return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def fix_summary(changes: Sequence[Change], after: CheckResult, *, written: bool) -> list[Line]:
+    """What a fix changes and why, what is left to people, and what the second check said."""
+    lines: list[Line] = []
+    for change in changes:
+        if change.edits:
+            lines += wrapped(_raised(change), first="  ✓ " if written else "  · ")
+        else:
+            lines += wrapped(by_hand_text(change), first="  ! ")
+    edited = sum(bool(c.edits) for c in changes)
+    if edited:
+        done = "Changed" if written else "Would change"
+        checked = "with these values the check finds nothing"
+        if after.findings:
+            checked = f"what is to be changed by hand leaves {_count(len(after.findings), 'finding')}"
+        lines += wrapped(f"{done} {_count(edited, 'setting')}; {checked}.", first="")
+        if not written:
+            lines += wrapped("Nothing was written; --write does it.", first="")
+    return lines
+
+
+def _raised(change: Change) -> str:
+    old = value_of(change.setting)
+    label = "same ladder: " if change.follows else ""
+    return (
+        f"{change.hop}: {change.setting.option} {old} → {change.value} ({change.why};"
+        f" {label}{', '.join(change.causes)})"
+    )
+
+
+def in_colour(file: TextIO) -> bool:
+    """Whether styles may reach `file`: a terminal, or FORCE_COLOR; rich itself heeds NO_COLOR."""
+    return file.isatty() or bool(os.environ.get("FORCE_COLOR"))
+
+
+def show(lines: Iterable[Line], file: TextIO) -> None:
+    """To `file`, in colour where in_colour() says so, else as plain text."""
+    if not in_colour(file):
+        file.write(plain(lines))
+        return
+    from rich.console import Console  # imported only where something is rendered
+    from rich.text import Text
+
+    console = Console(file=file, highlight=False, soft_wrap=True)
+    for pieces in lines:
+        console.print(Text.assemble(*((text, style) for text, style in pieces)))

@@ -1,0 +1,186 @@
+"""What a rule is, and the runner. A rule is a pure function over one path and the stack it belongs to.
+
+It yields one outcome per place: Finding, Ok, NotApplicable (with a reason) or Undecided (with what would
+supply the missing piece).
+"""
+
+from __future__ import annotations
+
+import logging
+import os.path
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from keepalign.model.checked import CheckResult, NotApplicable, Ok
+from keepalign.model.finding import Confidence, Finding, Ladder, Location, Severity, Symptom, Undecided
+from keepalign.model.ladder import LadderView
+from keepalign.model.path import Hop, JoinBy, Product, RequestPath, Stack
+from keepalign.model.setting import Default, Disabled, Explicit, Setting
+from keepalign.model.source import OriginKind, Span
+from keepalign.model.timers import Role
+from keepalign.units import Duration
+
+_log: Final = logging.getLogger("keepalign.rules")
+
+Outcome: TypeAlias = Finding | Ok | NotApplicable | Undecided
+
+CRASHED: Final = "rule-crashed"
+"""The cause of the finding that a failing rule becomes."""
+
+_LEAST_MARGIN: Final = Duration.of(s=5)
+_SERVICES: Final = frozenset({Product.AWS_ALB, Product.AWS_ECS})
+"""Products without versions: their documented defaults hold for everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One cause: its metadata as data, its page, its check.
+
+    Args:
+        slug: the name of the fault, shared by every room.
+        severity: of a finding whose values were declared or set; a check may go below.
+        roles: the timers it reads.
+        since: the release it came with.
+        page: the module docstring; its first line states the good state.
+        scenario: the stack that shows the fault, or empty; then `no_scenario` says why there can be none.
+        log_only: the cause shows in logs and has no static check.
+    """
+
+    slug: str
+    severity: Severity
+    ladder: Ladder
+    roles: tuple[Role, ...]
+    since: str
+    page: str
+    check: Callable[[RequestPath, Stack], Iterable[Outcome]]
+    scenario: str = ""
+    no_scenario: str = ""
+    log_only: bool = False
+
+    @property
+    def title(self) -> str:
+        """The good state, in one line."""
+        return self.page.partition("\n")[0].rstrip(".")
+
+
+def check(stack: Stack, rules: Iterable[Rule], ladders: Mapping[str, tuple[LadderView, ...]]) -> CheckResult:
+    """Every rule on every path; nothing a rule does ends the run.
+
+    Findings with the same cause, hop and places are one, whatever number of paths they were met on.
+    """
+    findings: dict[tuple[object, ...], Finding] = {}
+    shared: dict[tuple[object, ...], list[str]] = {}
+    undecided: dict[tuple[object, ...], Undecided] = {}
+    ok: list[Ok] = []
+    not_applicable: list[NotApplicable] = []
+    for rule in rules:
+        for path in stack.paths:
+            for outcome in _outcomes(rule, path, stack):
+                match outcome:
+                    case Finding():
+                        key = (outcome.cause, outcome.hop, outcome.locations, outcome.margin)
+                        findings.setdefault(key, outcome)
+                        shared.setdefault(key, []).append(path.name)
+                    case Undecided():
+                        about = (outcome.cause, outcome.hop, outcome.reason, outcome.span)
+                        undecided.setdefault(about, outcome)
+                    case Ok():
+                        ok.append(outcome)
+                    case NotApplicable():
+                        not_applicable.append(outcome)
+    return CheckResult(
+        findings=tuple(sorted(findings.values(), key=lambda f: -f.severity)),
+        undecided=tuple(undecided.values()),
+        ok=tuple(ok),
+        not_applicable=tuple(not_applicable),
+        shared={findings[key]: tuple(names) for key, names in shared.items() if len(names) > 1},
+        ladders=ladders,
+    )
+
+
+def _outcomes(rule: Rule, path: RequestPath, stack: Stack) -> Iterator[Outcome]:
+    try:
+        yield from rule.check(path, stack)
+    except Exception as error:  # a fault of one rule must not hide what the others see
+        _log.debug("rule failed: rule=%s path=%s", rule.slug, path.name, exc_info=True)
+        yield Finding(
+            cause=CRASHED,
+            title=f"the rule {rule.slug} failed on this path: a fault of keepalign",
+            severity=Severity.LOW,
+            confidence=Confidence.HIGH,
+            ladder=rule.ladder,
+            symptom=Symptom("", "", "nothing is known of this cause on this path"),
+            arithmetic=f"{type(error).__name__}: {error}",
+            hop=path.hops[0].name,
+            path=path.name,
+            locations=(Location(path.hops[0].place, f"{rule.slug} was not checked here"),),
+            margin=Duration(0),
+        )
+
+
+# What rules have in common.
+
+
+def margin_over(value: Duration) -> Duration:
+    """By how much a timer should exceed `value`: the larger of 5 s and 10 %."""
+    return max(_LEAST_MARGIN, value * 0.1)
+
+
+def nice(value: Duration) -> Duration:
+    """The smallest number people write that is not below `value`: multiples of 5 s, from 60 s of 30 s."""
+    minute = Duration.of(s=60)
+    fives = value.ceil_to(Duration.of(s=5))
+    return fives if fives < minute else max(minute, value.ceil_to(Duration.of(s=30)))
+
+
+def balancer_of(path: RequestPath) -> Hop | None:
+    """The Application Load Balancer in front of this path, if any."""
+    return next((hop for hop in path.hops if hop.product is Product.AWS_ALB), None)
+
+
+def closes_after_response(hop: Hop, idle: Setting | None) -> str:
+    """Why `hop` keeps no connection open for a second request, in words; empty when it may keep one."""
+    if hop.product is Product.GUNICORN and hop.traits.get("worker_class") == "sync":
+        return f"{hop.name} (gunicorn, sync workers) closes every connection after its response"
+    match idle:
+        case Explicit() | Default() if not idle.value:
+            return f"{hop.name} ({idle.option} 0) closes every connection after its response"
+        case Disabled():
+            return f"{hop.name} has keep-alive switched off and closes every connection after its response"
+        case _:
+            return ""
+
+
+def confidence_of(values: Iterable[tuple[Hop | None, Setting]], joined: Iterable[Hop] = ()) -> Confidence:
+    """The weakest of the origins of `values` and of the joins of `joined`.
+
+    A documented default counts as high when the version of the product is known (or it has none), else as
+    medium; an assumption as low. A join by the only candidate, or by a declaration, counts as medium.
+    """
+    weakest = Confidence.HIGH
+    for hop, setting in values:
+        if setting.origin.kind is OriginKind.ASSUMED:
+            return Confidence.LOW
+        known_version = hop is None or hop.version or hop.product in _SERVICES
+        if isinstance(setting, Default) and not known_version:
+            weakest = Confidence.MEDIUM
+    for hop in joined:
+        for evidence in hop.joined:
+            if evidence.by in (JoinBy.ONLY_CANDIDATE, JoinBy.HINT):
+                weakest = Confidence.MEDIUM
+    return weakest
+
+
+def located(setting: Setting, text: str, place: Span | None = None) -> Location:
+    """Where `setting` is written, labelled `text` and, when it takes effect elsewhere, where that is.
+
+    `place` stands in for a value that is written nowhere.
+    """
+    use, literal = setting.origin.use, setting.origin.literal
+    if use is None or literal is None:
+        return Location(place, f"{text} ({setting.origin.note})" if setting.origin.note else text)
+    if (use.file, use.line) != (literal.file, literal.line):
+        file = os.path.relpath(use.file, os.path.dirname(literal.file) or ".")
+        text += f", through {setting.origin.steps[0].what} at {file}:{use.line}"
+    return Location(literal, text)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.rules import stacks
+from tests.rules.stacks import Built
+
+from keepalign import rules
+from keepalign.errors import UnsolvablePath
+from keepalign.fix import Repair, changes_applied, diff, diffs_of, repair
+from keepalign.model.path import Stack
+
+
+def mend(text: str) -> tuple[Built, Repair]:
+    built = stacks.parse(text)
+    return built, repair(built.stack, built.sources, built.reread)
+
+
+def test_story_is_clean_after_its_repair() -> None:
+    built, mended = mend(stacks.STORY)
+    assert len(mended.before.findings) == 3
+    assert mended.after.findings == ()
+    assert rules.check(built.reread(mended.changed)).findings == ()
+
+
+def test_repair_of_a_repaired_stack_changes_nothing() -> None:
+    built, mended = mend(stacks.STORY)
+    again = repair(
+        built.reread(mended.changed),
+        stacks.build(built.case, mended.changed[stacks.FILE]).sources,
+        lambda overlay: built.reread({**mended.changed, **overlay}),
+    )
+    assert again.changed == {}
+    assert again.plan.changes == ()
+
+
+def test_each_finding_has_a_diff_of_its_own_change() -> None:
+    built, mended = mend(stacks.STORY)
+    shown = diffs_of(mended, built.sources)
+    assert [text.count("\n+") - 1 for text in shown.values()] == [1, 1, 1]
+    whole = diff(mended.changed, built.sources)
+    assert whole.count("\n+") - 1 == 5
+
+
+def test_repair_with_one_change_taken_back_leaves_its_finding() -> None:
+    built, mended = mend(stacks.STORY)
+    for finding in mended.before.findings:
+        kept = [c for c in mended.plan.editable if not c.cures(finding)]
+        assert len(kept) == len(mended.plan.editable) - 1
+        left = rules.check(built.reread(changes_applied(kept, built.sources)))
+        assert finding.cause in {f.cause for f in left.findings}
+
+
+def test_setting_outside_the_files_read_is_left_to_people_and_the_rest_is_solved() -> None:
+    _, mended = mend(stacks.STORY.replace('"60s"', '"by hand 60s"'))
+    assert [c.setting.option for c in mended.plan.by_hand] == ["idle_timeout"]
+    assert [f.cause for f in mended.after.findings] == ["lb-idle-below-response-time"]
+
+
+def test_file_that_was_not_read_is_not_edited() -> None:
+    built = stacks.parse(stacks.STORY)
+    mended = repair(built.stack, {}, built.reread)
+    assert mended.changed == {}
+    assert len(mended.plan.by_hand) == 5
+
+
+def test_value_that_reads_back_otherwise_is_told() -> None:
+    built = stacks.parse(stacks.STORY)
+
+    def deaf(overlay: Mapping[str, bytes]) -> Stack:
+        return built.stack
+
+    with pytest.raises(UnsolvablePath, match="still reads as"):
+        repair(built.stack, built.sources, deaf)
+
+
+def test_value_that_another_edit_brings_in_is_solved_in_a_second_round() -> None:
+    built = stacks.parse(stacks.STORY)
+    longer = stacks.parse(
+        stacks.STORY.replace('silence = "90s", request = "90s"', 'silence = "200s", request = "200s"')
+    )
+
+    def reread(overlay: Mapping[str, bytes]) -> Stack:
+        return longer.reread(overlay)
+
+    mended = repair(built.stack, built.sources, reread)
+    assert mended.after.findings == ()
+    assert {c.setting.option: str(c.value) for c in mended.plan.changes}["idle_timeout"] == "240 s"
+
+
+SECONDS = st.integers(min_value=0, max_value=400)
+
+
+@given(
+    idle=st.integers(min_value=1, max_value=400), keep=SECONDS, delay=SECONDS, proxy=SECONDS, worker=SECONDS,
+    silence=SECONDS, request=SECONDS,
+)  # fmt: skip
+def test_check_is_clean_after_repair_whatever_the_values(
+    idle: int, keep: int, delay: int, proxy: int, worker: int, silence: int, request: int
+) -> None:
+    text = (
+        stacks.STORY.replace('"60s"', f'"{idle}s"')
+        .replace('server_idle = "5s"', f'server_idle = "{keep}s"')
+        .replace('deregistration_delay = "0s"', f'deregistration_delay = "{delay}s"')
+        .replace('upstream_read = "20s"', f'upstream_read = "{proxy}s"')
+        .replace('handler_timeout = "30s"', f'handler_timeout = "{worker}s"')
+        .replace(
+            'silence = "90s", request = "90s"', f'silence = "{silence}s", request = "{silence + request}s"'
+        )
+    )
+    _, mended = mend(text)
+    assert mended.after.findings == ()
+    assert bool(mended.changed) == bool(mended.before.findings)

@@ -1,0 +1,240 @@
+"""Stacks written in TOML, for tests of everything that starts from a Stack.
+
+    [[path]]
+    route = "/"
+    deregistration_delay = "0s"                    # absent: no lifecycle
+    endpoints = [{ path = "/search", silence = "25s", request = "25s" }]
+
+    [[path.hop]]
+    name = "httpd"
+    product = "apache_httpd"
+    settings = { server_idle = "5s" }              # role to value
+
+A value is "5s" (written by somebody), "default 5s", "off", "unlimited", "unknown: why", or a table of `value`
+and `option` or `literal`. Every written value stands on a line of its own in a file "stack.conf", as
+`hop.option = seconds`, so that it can be edited and read again; settings with the same key share the line. A
+value "by hand 5s" is written nowhere.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from keepalign.model.lifecycle import Lifecycle
+from keepalign.model.path import Hop, JoinBy, JoinEvidence, Product, RequestPath, Stack
+from keepalign.model.setting import Default, Disabled, Explicit, Setting, Unknown, Unlimited
+from keepalign.model.source import Origin, OriginKind, Site, SourceText, Step
+from keepalign.model.timers import Role
+from keepalign.model.workload import Endpoint
+from keepalign.units import Duration
+
+FILE: Final = "stack.conf"
+
+OPTIONS: Final = {
+    (Product.AWS_ALB, Role.UPSTREAM_READ): "idle_timeout",
+    (Product.AWS_ALB, Role.UPSTREAM_POOL_IDLE): "idle_timeout",
+    (Product.AWS_ALB, Role.DEREGISTRATION_DELAY): "deregistration_delay",
+    (Product.APACHE_HTTPD, Role.SERVER_IDLE): "KeepAliveTimeout",
+    (Product.APACHE_HTTPD, Role.UPSTREAM_READ): "Timeout",
+    (Product.APACHE_HTTPD, Role.UPSTREAM_POOL_IDLE): "ProxyPass ttl=",
+    (Product.GUNICORN, Role.SERVER_IDLE): "keepalive",
+    (Product.GUNICORN, Role.HANDLER_TIMEOUT): "timeout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A stack, and the one file that writes its values."""
+
+    case: Mapping[str, Any]
+    stack: Stack
+    sources: Mapping[str, SourceText]
+
+    def reread(self, overlay: Mapping[str, bytes]) -> Stack:
+        """The stack as the edited file has it."""
+        return build(self.case, overlay.get(FILE)).stack
+
+
+def load(path: Path) -> Built:
+    """The stack of one case file."""
+    return build(tomllib.loads(path.read_text("utf-8")))
+
+
+def parse(text: str) -> Built:
+    """The stack of TOML text."""
+    return build(tomllib.loads(text))
+
+
+def build(case: Mapping[str, Any], conf: bytes | None = None) -> Built:
+    """The stack of a case; with `conf`, its written values are those of that file."""
+    values = _written(case)
+    if conf is None:
+        conf = b"".join(f"{key} = {seconds:g}\n".encode() for key, seconds in values.items())
+    source = SourceText(FILE, conf)
+    reader = _Reader(source)
+    paths = tuple(_path(raw, reader) for raw in case["path"])
+    return Built(case, Stack(paths), {FILE: source})
+
+
+def _settings(raw: Mapping[str, Any]) -> list[tuple[str, str, Product, Role, Any]]:
+    """(hop, literal key, product, role, value) of every setting of one path."""
+    found = []
+    for hop in raw["hop"]:
+        product = Product(hop["product"])
+        for word, value in hop.get("settings", {}).items():
+            found.append((hop["name"], product, Role(word), value))
+    if "deregistration_delay" in raw:
+        value = raw["deregistration_delay"]
+        found.append((raw["hop"][0]["name"], Product.AWS_ALB, Role.DEREGISTRATION_DELAY, value))
+    keyed = []
+    for name, product, role, value in found:
+        table = value if isinstance(value, dict) else {}
+        option = table.get("option", OPTIONS[product, role])
+        keyed.append((table.get("literal", f"{name}.{option}"), option, product, role, value))
+    return keyed
+
+
+def _text(value: Any) -> str:
+    return str(value["value"] if isinstance(value, dict) else value)
+
+
+def _written(case: Mapping[str, Any]) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for raw in case["path"]:
+        for key, _, _, _, value in _settings(raw):
+            if _text(value)[0].isdigit():
+                values[key] = Duration.parse(_text(value)).seconds
+    return values
+
+
+class _Reader:
+    """Reads `key = seconds` lines back, with spans."""
+
+    def __init__(self, source: SourceText) -> None:
+        self._lines: dict[str, tuple[int, int]] = {}
+        position = 0
+        self._source = source
+        for line in source.data.splitlines(keepends=True):
+            key, _, number = line.partition(b" = ")
+            start = position + len(key) + 3
+            self._lines[key.decode()] = (start, start + len(number.rstrip(b"\n")))
+            position += len(line)
+
+    def setting(self, key: str, option: str, value: Any) -> Setting:
+        text = _text(value)
+        nowhere = Origin(OriginKind.ASSUMED)
+        documented = Origin(OriginKind.DEFAULT, note="documented default")
+        if text == "off":
+            return Disabled(option=option, origin=documented)
+        if text == "unlimited":
+            return Unlimited(option=option, origin=documented)
+        if text.startswith("unknown:"):
+            return Unknown(option=option, origin=nowhere, reason=text.removeprefix("unknown:").strip())
+        if text.startswith("default "):
+            return Default(
+                option=option, origin=documented, value=Duration.parse(text.removeprefix("default "))
+            )
+        if text.startswith("by hand "):
+            origin = Origin(OriginKind.COMMAND_LINE, note="--in-front")
+            return Explicit(option=option, origin=origin, value=Duration.parse(text.removeprefix("by hand ")))
+        start, end = self._lines[key]
+        span = self._source.span(start, end)
+        number = float(self._source.data[start:end])
+        origin = Origin(OriginKind.FILE, (Step(span, key),))
+        return Explicit(option=option, origin=origin, site=Site(span), value=Duration.of(s=number))
+
+
+def _path(raw: Mapping[str, Any], reader: _Reader) -> RequestPath:
+    settings: dict[str, dict[Role, Setting]] = {}
+    keyed = _settings(raw)
+    names = [(hop["name"], word) for hop in raw["hop"] for word in hop.get("settings", {})]
+    for (name, _), (key, option, _, role, value) in zip(names, keyed, strict=False):
+        settings.setdefault(name, {})[role] = reader.setting(key, option, value)
+    lifecycle = None
+    if "deregistration_delay" in raw:
+        key, option, _, _, value = keyed[-1]
+        lifecycle = Lifecycle("aws_ecs", reader.setting(key, option, value))
+    endpoints = tuple(_endpoint(e) for e in raw.get("endpoints", ()))
+    hops = tuple(
+        Hop(
+            name=hop["name"],
+            product=Product(hop["product"]),
+            settings=settings.get(hop["name"], {}),
+            version=hop.get("version", ""),
+            traits=hop.get("traits", {}),
+            joined=tuple(JoinEvidence(JoinBy(by), by) for by in hop.get("joined", ())),
+        )
+        for hop in raw["hop"]
+    )
+    route = raw.get("route", "/")
+    return RequestPath(raw.get("name", f"orders {route}"), route, hops, lifecycle, endpoints)
+
+
+def _endpoint(raw: Mapping[str, str]) -> Endpoint:
+    return Endpoint(
+        path=raw["path"],
+        longest_silence=Duration.parse(raw["silence"]) if "silence" in raw else None,
+        longest_request=Duration.parse(raw["request"]) if "request" in raw else None,
+        origin=Origin(OriginKind.DECLARED, note="keepalign.toml"),
+    )
+
+
+STORY: Final = """
+[[path]]
+route = "/"
+deregistration_delay = "0s"
+endpoints = [
+  { path = "/search", silence = "25s", request = "25s" },
+  { path = "/exports", silence = "1s", request = "45s" },
+]
+
+[[path.hop]]
+name = "aws_lb.this"
+product = "aws_alb"
+settings = { upstream_read = "60s", upstream_pool_idle = "60s" }
+
+[[path.hop]]
+name = "httpd"
+product = "apache_httpd"
+version = "2.4"
+settings = { server_idle = "5s", upstream_read = "20s", upstream_pool_idle = "unlimited" }
+
+[[path.hop]]
+name = "api"
+product = "gunicorn"
+version = "27.0.1"
+traits = { worker_class = "sync" }
+settings = { server_idle = "off", handler_timeout = "30s" }
+
+[[path]]
+route = "/reports"
+deregistration_delay = "0s"
+endpoints = [{ path = "/reports", silence = "90s", request = "90s" }]
+
+[[path.hop]]
+name = "aws_lb.this"
+product = "aws_alb"
+settings = { upstream_read = "60s", upstream_pool_idle = "60s" }
+
+[[path.hop]]
+name = "httpd"
+product = "apache_httpd"
+version = "2.4"
+
+[path.hop.settings]
+server_idle = "5s"
+upstream_read = { value = "300s", option = "ProxyPass timeout=" }
+upstream_pool_idle = "unlimited"
+
+[[path.hop]]
+name = "reports"
+product = "gunicorn"
+version = "27.0.1"
+traits = { worker_class = "sync" }
+settings = { server_idle = "off", handler_timeout = "100s" }
+"""
+"""The story's stack with its faults, as `examples/orders-api/broken` has them."""
