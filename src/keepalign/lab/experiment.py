@@ -1,0 +1,223 @@
+"""One run: a stack with its balancer, its tasks, a load and one rolling deploy; out comes a Trace.
+
+The experiment knows no cause and judges nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from keepalign.join.paths import Target
+from keepalign.lab.arrivals import Schedule
+from keepalign.lab.balancer import LabBalancer
+from keepalign.lab.clock import LoopClock
+from keepalign.lab.load import LoadGenerator, lateness
+from keepalign.lab.scale import Scale
+from keepalign.lab.service import LabService
+from keepalign.lab.supervisor import Supervisor
+from keepalign.lab.tasks import Application, Ports, TaskFactory
+from keepalign.lab.wire import Wire
+from keepalign.machines.balancer import BalancerConfig, HealthCheckConfig
+from keepalign.machines.service import ContainerConfig, ServiceConfig
+from keepalign.model.lifecycle import Lifecycle
+from keepalign.model.path import RequestPath
+from keepalign.model.setting import Setting, value_of
+from keepalign.model.source import SourceText
+from keepalign.model.timers import Role
+from keepalign.model.trace import Trace, TraceEvent
+from keepalign.model.workload import Workload
+from keepalign.units import ZERO, Duration, Instant
+
+# One way between balancer and targets in two availability zones; never scaled (`Wire`).
+ONE_WAY: Final = Duration.of(ms=0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What to run.
+
+    Args:
+        name: for progress and folders: "before", "after".
+        paths: the request paths through `target`; they share balancer and lifecycle.
+        sources: configuration texts, edits included.
+        schedule: the load; times as run, from the moment when the service is up.
+        deploy_at: when the rolling deploy starts, on the same clock; None for no deploy.
+        seed: of the balancer's ids.
+    """
+
+    name: str
+    target: Target
+    paths: tuple[RequestPath, ...]
+    sources: Mapping[str, SourceText]
+    workload: Workload
+    scale: Scale
+    time_scale_env: str
+    applications: Mapping[str, Application]
+    schedule: Schedule
+    deploy_at: Duration | None
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What happened.
+
+    Args:
+        trace: requests and events.
+        started: when the load began.
+        latency: how late this process acted on its timers at worst: the `e` of the race window.
+        logs: the servers' own logs, "task-1/httpd.log" to text.
+        access_log: the balancer's log lines.
+        diffs: what the lab replaced, per container.
+    """
+
+    experiment: Experiment
+    trace: Trace
+    started: Instant
+    latency: Duration
+    logs: Mapping[str, str]
+    access_log: tuple[str, ...]
+    diffs: Mapping[str, str]
+
+
+async def run(
+    experiment: Experiment,
+    folder: Path,
+    ports: Ports,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    keep: bool = False,
+) -> Run:
+    """Run it to its end: service up, load and deploy side by side, every process ended.
+
+    Args:
+        folder: does not exist yet; made, and removed at the end unless `keep`.
+        progress: called with (requests done, requests in all).
+    Raises: LabError: a server is missing or does not start, or the deployment does not end.
+    """
+    loop = asyncio.get_running_loop()
+    clock = LoopClock(loop)
+    async with Supervisor.start(folder, keep=keep) as supervisor:
+        access_log = folder / "access.log"
+        async with LabBalancer(
+            balancer_config(experiment.paths, experiment.scale),
+            wire=Wire(ONE_WAY, ONE_WAY),
+            seed=experiment.seed,
+            clock=clock,
+            log_path=access_log,
+        ) as balancer:
+            factory = TaskFactory(
+                target=experiment.target,
+                sources=experiment.sources,
+                workload=experiment.workload,
+                scale=experiment.scale,
+                time_scale_env=experiment.time_scale_env,
+                supervisor=supervisor,
+                folder=folder,
+                ports=ports,
+                applications=experiment.applications,
+            )
+            service = LabService(service_config(experiment), factory, balancer, clock)
+            await service.start()
+            started = clock.now()
+            generator = LoadGenerator("127.0.0.1", balancer.port, clock)
+            async with asyncio.TaskGroup() as group:
+                load = group.create_task(generator.run(experiment.schedule, progress))
+                if experiment.deploy_at is not None:
+                    group.create_task(_deploy(service, experiment.deploy_at))
+            # What the balancer sees of the end of the run is no part of it.
+            records, balancer_events = tuple(balancer.records), list(balancer.events)
+            await service.stop()
+        events: list[TraceEvent] = sorted([*balancer_events, *service.events], key=lambda event: event.at)
+        return Run(
+            experiment=experiment,
+            trace=Trace(tuple(load.result()), records, tuple(events)),
+            started=started,
+            latency=lateness(load.result(), 100),
+            logs=_logs(folder),
+            access_log=tuple(access_log.read_text("utf-8").splitlines()),
+            diffs=dict(factory.diffs),
+        )
+
+
+async def _deploy(service: LabService, after: Duration) -> None:
+    await asyncio.sleep(after.seconds)
+    await service.deploy()
+
+
+def _logs(folder: Path) -> dict[str, str]:
+    return {
+        str(p.relative_to(folder)): p.read_text("utf-8", "replace")
+        for p in sorted(folder.glob("task-*/*.log"))
+    }
+
+
+def balancer_config(paths: tuple[RequestPath, ...], scale: Scale) -> BalancerConfig:
+    """The balancer in front of these paths, as run."""
+    alb = paths[0].hops[0]
+    lifecycle = paths[0].lifecycle
+    return BalancerConfig(
+        idle_timeout=_scaled(alb.settings[Role.UPSTREAM_READ], scale, Duration.of(s=60)),
+        deregistration_delay=(
+            _scaled(lifecycle.deregistration_delay, scale, Duration.of(s=300)) if lifecycle else ZERO
+        ),
+        client_keep_alive=_scaled(alb.settings[Role.CLIENT_CONN_MAX_AGE], scale, Duration.of(s=3600)),
+        connect_timeout=_scaled(alb.settings[Role.UPSTREAM_CONNECT], scale, Duration.of(s=10)),
+        health_check=_health_check(lifecycle, scale),
+        # On paper deregistration takes effect at once; the proof takes AWS at its word and says so.
+        deregistration_lag=ZERO,
+    )
+
+
+def _health_check(lifecycle: Lifecycle | None, scale: Scale) -> HealthCheckConfig:
+    check = lifecycle.health_check if lifecycle is not None else None
+    if check is None:
+        return HealthCheckConfig(
+            path="/",
+            interval=scale.down(Duration.of(s=30)),
+            timeout=scale.down(Duration.of(s=5)),
+            matcher="200-499",
+        )
+    return HealthCheckConfig(
+        path=check.path,
+        interval=_scaled(check.interval, scale, Duration.of(s=30)),
+        timeout=_scaled(check.timeout, scale, Duration.of(s=5)),
+        healthy_threshold=check.healthy_threshold,
+        unhealthy_threshold=check.unhealthy_threshold,
+        matcher=check.matcher,
+    )
+
+
+def _scaled(setting: Setting, scale: Scale, fallback: Duration) -> Duration:
+    """As run; `fallback` (AWS's default) stands for what is unknown or has no length."""
+    value = value_of(setting)
+    return scale.down(value if value is not None else fallback)
+
+
+def service_config(experiment: Experiment) -> ServiceConfig:
+    """The service that deploys the target, as run."""
+    lifecycle = experiment.paths[0].lifecycle
+    deployment = lifecycle.deployment if lifecycle is not None else None
+    stops = {stop.container: stop for stop in lifecycle.stops} if lifecycle is not None else {}
+    scale = experiment.scale
+
+    def stop_timeout(name: str) -> Duration:
+        default = Duration.of(s=30)
+        return _scaled(stops[name].stop_timeout, scale, default) if name in stops else scale.down(default)
+
+    grace = lifecycle.health_check_grace if lifecycle is not None else None
+    return ServiceConfig(
+        desired_count=deployment.desired_count if deployment is not None else 2,
+        minimum_healthy_percent=deployment.minimum_healthy_percent if deployment is not None else 100,
+        maximum_percent=deployment.maximum_percent if deployment is not None else 200,
+        containers=tuple(
+            ContainerConfig(name, stop_timeout(name), program.depends_on)
+            for name, program in experiment.target.programs.items()
+        ),
+        health_check_grace=_scaled(grace, scale, ZERO) if grace is not None else ZERO,
+        deregistration_poll=scale.down(Duration.of(s=5)),
+    )

@@ -1,0 +1,24 @@
+"""Which servers of this machine run a target."""
+
+from __future__ import annotations
+
+from keepalign.join.paths import Target
+from keepalign.lab.recipes import apache_httpd, gunicorn
+from keepalign.readers._fragments import ApacheFragment, GunicornFragment
+
+
+def versions(target: Target) -> tuple[str, ...]:
+    """ "Apache httpd 2.4.71", "gunicorn 27.0.1": each once, in the order of the containers.
+
+    Raises: LabError: one is missing.
+    """
+    names: dict[str, None] = {}
+    for program in target.programs.values():
+        match program.server:
+            case ApacheFragment():
+                names[f"Apache httpd {apache_httpd.find().version}"] = None
+            case GunicornFragment():
+                names[f"gunicorn {gunicorn.find().version}"] = None
+            case None:
+                pass
+    return tuple(names)
