@@ -1,0 +1,48 @@
+"""Reads a Terraform root module as HCL: what it says of balancers, target groups, services and tasks.
+
+Text in, a `TerraformFragment` out; nothing is guessed. Every timeout knows the expression that uses it, each
+variable and local on the way, the literal that writes it, and where another value would be written.
+
+    fragment    what comes out: the contract with `join`
+    syntax      HCL text to a body; finds syntax errors
+    convert     tree-sitter's tree to our structure and nodes, with the grammar's liberties put right
+    structure   bodies of arguments and blocks
+    nodes       the nodes of expressions
+    templates   escapes and the indentation of heredocs
+    files       the files of a folder, override files merged, variables given in files
+    module      variables, locals, resources, outputs, child modules
+    instances   what `count` and `for_each` make
+    evaluator   expressions to Values, on demand
+    values      Value: known, null, or unknown with a reason, and its trail
+    choosing, functions, formatting, operators, types, jsontext    what the evaluator knows how to compute
+    blocks      arguments and nested blocks of one resource instance, `dynamic` expanded
+    sites       Values to Reads: where a timeout is written, where another would be
+    resources, containers    resource blocks to the fragment's dataclasses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from keepalign.readers.terraform.fragment import TerraformFragment
+from keepalign.readers.terraform.module import Project
+from keepalign.readers.terraform.resources import read_resources
+
+__all__ = ["read_module"]
+
+
+def read_module(
+    files: Mapping[str, bytes], folder: str, *, loader: Callable[[str], Mapping[str, bytes]]
+) -> TerraformFragment:
+    """What one root module says, local child modules included.
+
+    Args:
+        files: the root folder's files by name ("main.tf"), names below it ("templates/app.json") where
+            at hand; others than Terraform's own are used by `file` and `templatefile` only.
+        folder: the path of the root folder, as it shall be shown; the spans' files begin with it.
+        loader: the files of another folder by name; empty, KeyError or OSError when there is no such folder.
+            It is asked for local modules (beside or below `folder`) and for folders that hold a file read.
+
+    Raises: ReadError: the first file that is not UTF-8, no valid HCL, or nested beyond reason.
+    """
+    return read_resources(Project(loader).root(files, folder))

@@ -1,0 +1,235 @@
+"""Resource blocks to the dataclasses of `fragment`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from keepalign.model.source import Span
+from keepalign.readers._reader import Absent, Read
+from keepalign.readers.terraform.blocks import Section, references, section
+from keepalign.readers.terraform.containers import containers
+from keepalign.readers.terraform.fragment import (
+    Listener,
+    LoadBalancer,
+    Service,
+    ServiceTarget,
+    TargetGroup,
+    TaskDefinition,
+    TerraformFragment,
+)
+from keepalign.readers.terraform.module import Module
+from keepalign.readers.terraform.values import Deferred, Value, unresolved_of
+
+_LOAD_BALANCERS = ("aws_lb", "aws_alb")
+_LISTENERS = ("aws_lb_listener", "aws_alb_listener")
+_RULES = ("aws_lb_listener_rule", "aws_alb_listener_rule")
+_TARGET_GROUPS = ("aws_lb_target_group", "aws_alb_target_group")
+_TASKS = ("aws_ecs_task_definition",)
+_SERVICES = ("aws_ecs_service",)
+
+
+class _Collector:
+    """Gathers what the module and its children declare."""
+
+    def __init__(self) -> None:
+        self.balancers: list[LoadBalancer] = []
+        self.listeners: list[Listener] = []
+        self.target_groups: list[TargetGroup] = []
+        self.tasks: list[TaskDefinition] = []
+        self.services: list[tuple[Service, str | None]] = []
+        self.rules: list[tuple[str | None, tuple[str, ...], Span, str]] = []
+
+    def module(self, module: Module) -> None:
+        """All resources of `module`, then those of its children."""
+        for labels, block in module.declared.of_type("resource"):
+            if len(labels) != 2:
+                continue
+            handler = _HANDLERS.get(labels[0])
+            if handler is None:
+                continue
+            for instance in module.instances(block, ".".join(labels)):
+                handler(self, section(module, block, instance), module.prefix + instance.address)
+        for labels, block in module.declared.of_type("module"):
+            for _, child in (module.children(labels[0], block) if labels else None) or ():
+                self.module(child)
+
+    def load_balancer(self, lb: Section, address: str) -> None:
+        kind = lb.value("load_balancer_type")
+        self.balancers.append(
+            LoadBalancer(
+                address=address,
+                place=lb.place,
+                name=lb.text("name"),
+                kind="application"
+                if kind is None or kind.data is None
+                else lb.text("load_balancer_type") or "*",
+                idle_timeout=lb.seconds("idle_timeout"),
+                client_keep_alive=lb.seconds("client_keep_alive"),
+            )
+        )
+
+    def listener(self, listener: Section, address: str) -> None:
+        self.listeners.append(
+            Listener(
+                address=address,
+                place=listener.place,
+                load_balancer=_address(listener.value("load_balancer_arn"), _LOAD_BALANCERS),
+                target_groups=_forwards(listener, "default_action"),
+                port=listener.number("port"),
+                protocol=listener.text("protocol"),
+            )
+        )
+
+    def rule(self, rule: Section, address: str) -> None:
+        listener = _address(rule.value("listener_arn"), _LISTENERS)
+        self.rules.append((listener, _forwards(rule, "action"), rule.place, address))
+
+    def target_group(self, group: Section, address: str) -> None:
+        check = next(group.sections("health_check"), None)
+
+        def seconds(name: str) -> Read:
+            option = f"health_check.{name}"
+            return Absent(option) if check is None else check.seconds(name, option)
+
+        known = check if check is not None and not check.unknown else None
+        self.target_groups.append(
+            TargetGroup(
+                address=address,
+                place=group.place,
+                name=group.text("name"),
+                port=group.number("port"),
+                deregistration_delay=group.seconds("deregistration_delay"),
+                health_path=known.text("path") if known else None,
+                health_interval=seconds("interval"),
+                health_timeout=seconds("timeout"),
+                healthy_threshold=known.number("healthy_threshold") if known else None,
+                unhealthy_threshold=known.number("unhealthy_threshold") if known else None,
+                matcher=known.text("matcher") if known else None,
+            )
+        )
+
+    def task(self, task: Section, address: str) -> None:
+        found = containers(task, address)
+        self.tasks.append(
+            TaskDefinition(address=address, place=task.place, family=task.text("family"), containers=found)
+        )
+
+    def service(self, service: Section, address: str) -> None:
+        targets = []
+        for block in service.sections("load_balancer"):
+            if block.unknown:
+                continue
+            targets.append(
+                ServiceTarget(
+                    target_group=_address(block.value("target_group_arn"), _TARGET_GROUPS),
+                    container_name=block.text("container_name"),
+                    container_port=block.number("container_port"),
+                    place=block.place,
+                )
+            )
+        self.services.append(
+            (
+                Service(
+                    address=address,
+                    place=service.place,
+                    name=service.text("name"),
+                    task_definition=_address(service.value("task_definition"), _TASKS),
+                    targets=tuple(targets),
+                    desired_count=service.number("desired_count"),
+                    minimum_healthy_percent=service.number("deployment_minimum_healthy_percent"),
+                    maximum_percent=service.number("deployment_maximum_percent"),
+                    health_check_grace=service.seconds("health_check_grace_period_seconds"),
+                ),
+                service.text("task_definition"),
+            )
+        )
+
+
+_HANDLERS: Final[Mapping[str, Callable[[_Collector, Section, str], None]]] = {
+    **dict.fromkeys(_LOAD_BALANCERS, _Collector.load_balancer),
+    **dict.fromkeys(_LISTENERS, _Collector.listener),
+    **dict.fromkeys(_RULES, _Collector.rule),
+    **dict.fromkeys(_TARGET_GROUPS, _Collector.target_group),
+    **dict.fromkeys(_TASKS, _Collector.task),
+    **dict.fromkeys(_SERVICES, _Collector.service),
+}
+
+
+def _forwards(owner: Section, kind: str) -> tuple[str, ...]:
+    """The target groups that the `default_action` or `action` blocks forward to, in order, once each."""
+    found: dict[str, None] = {}
+    for action in owner.sections(kind):
+        places = [action, *(g for f in action.sections("forward") for g in f.sections("target_group"))]
+        for place, name in zip(places, ["target_group_arn", *["arn"] * (len(places) - 1)], strict=True):
+            value = place.value(name)
+            address = _address(value, _TARGET_GROUPS)
+            if address is not None:
+                found[address] = None
+            elif value is not None and value.data is not None:
+                owner.module.project.note(value.place, f"{name}: the target group is {_why(value)}")
+    return tuple(found)
+
+
+def _why(value: Value) -> str:
+    unresolved = unresolved_of(value.data)
+    return f"unknown: {unresolved.reason}" if unresolved else "written as text, so it is not in this module"
+
+
+def _address(value: Value | None, kinds: tuple[str, ...]) -> str | None:
+    """The one resource of these kinds that `value` refers to; else a data source of theirs; else None."""
+    refs = references(value)
+    if value is not None and isinstance(value.data, Deferred):
+        refs = (value.data.address,)
+    managed = [ref for ref in refs if _kind(ref) in kinds]
+    if len(managed) == 1:
+        return managed[0]
+    data = [ref for ref in refs if _kind(ref) == "data" and ref.split("data.")[-1].split(".")[0] in kinds]
+    return data[0] if not managed and len(data) == 1 else None
+
+
+def _kind(address: str) -> str:
+    """ "aws_lb" of `module.edge["a"].aws_lb.this[0]`; "data" for data sources."""
+    rest = address
+    while rest.startswith("module."):
+        rest = rest.removeprefix("module.")
+        # A key may hold dots: skip the bracket as a whole.
+        bracket, dot = rest.find("["), rest.find(".")
+        rest = rest[rest.index("].", bracket) + 2 :] if 0 <= bracket < dot else rest[dot + 1 :]
+    return rest.split(".", 1)[0]
+
+
+def read_resources(root: Module) -> TerraformFragment:
+    """Everything that the root module and its local modules declare. Raises: ReadError."""
+    found = _Collector()
+    found.module(root)
+    note = root.project.note
+    listeners = {listener.address: listener for listener in found.listeners}
+    for address, groups, place, rule in found.rules:
+        listener = listeners.get(address) if address is not None else None
+        if listener is None:
+            note(place, f"{rule}: its listener is not known, so its target groups are not joined")
+        elif groups:
+            merged = tuple(dict.fromkeys([*listener.target_groups, *groups]))
+            listeners[listener.address] = replace(listener, target_groups=merged)
+    return TerraformFragment(
+        file=root.declared.folder,
+        notes=tuple(root.project.notes),
+        load_balancers=tuple(found.balancers),
+        listeners=tuple(listeners.values()),
+        target_groups=tuple(found.target_groups),
+        task_definitions=tuple(found.tasks),
+        services=tuple(_services(found)),
+    )
+
+
+def _services(found: _Collector) -> Iterator[Service]:
+    """Services; one that names its task definition by family gets the address of that family here."""
+    families = {task.family: task.address for task in found.tasks if task.family is not None}
+    for service, written in found.services:
+        if service.task_definition is None and written is not None:
+            family = written.rsplit("/", 1)[-1].split(":", 1)[0]
+            yield replace(service, task_definition=families.get(family))
+        else:
+            yield service
