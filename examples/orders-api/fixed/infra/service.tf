@@ -1,8 +1,8 @@
 locals {
   app_image = "${var.registry}/orders-app:${var.image_tag}"
 
-  api_command     = ["--bind", ":8000", "--workers", "16", "--timeout", "100", "--graceful-timeout", "100"]
-  reports_command = ["--bind", ":8001", "--workers", "24", "--timeout", "100", "--graceful-timeout", "100"]
+  api_command     = ["--bind", ":8000", "--workers", "32", "--timeout", "100", "--graceful-timeout", "100"]
+  reports_command = ["--bind", ":8001", "--workers", "40", "--timeout", "100", "--graceful-timeout", "100"]
 }
 
 resource "aws_ecs_cluster" "this" {
