@@ -1,0 +1,10 @@
+"""Check, run, fix, run, verdict: makes the predicted faults happen, and shows that the fix ends them.
+
+    traffic     an open-loop load that exposes requests to every predicted cause
+    attribute   names the mechanism behind every failed request of a run, from what was done and seen
+    exposure    which requests a cause could have hit
+    proof       the runs (stack, set of edits) and the verdict per cause, with counts and bounds
+    example     the packaged copy of the story's stack
+
+It knows causes and ladders, and no product: how servers are run is `lab.recipes`.
+"""
