@@ -34,7 +34,7 @@ def test_fix_prints_a_diff_and_changes_nothing(stack: Path, capfd: pytest.Captur
         "Timeout 30",
         "KeepAliveTimeout 150",
         "deregistration_delay = 120",
-        'api_command     = ["--bind", ":8000", "--workers", "24", "--timeout", "50"]',
+        'api_command     = ["--bind", ":8000", "--workers", "32", "--timeout", "50"]',
         "default     = 120",
     ]
     assert "with these values the check finds nothing" in err
