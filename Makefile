@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.keepalign-setup
 
-.PHONY: setup demo test lint types unit lab bench docs lock clean
+.PHONY: setup demo test lint types unit lab bench docs picture lock clean
 
 # Everything the two commands need: the locked environment in .venv and Apache's program.
 setup: $(STAMP)
@@ -45,6 +45,10 @@ bench: setup
 # Text that is generated and committed: rule pages, CLI help, JSON schema. A test fails when it is stale.
 docs: setup
 	$(BIN)/python -m docs.generate
+
+# The picture of the README, drawn from a real run.
+picture: setup
+	$(BIN)/python -m docs.picture
 
 # New versions of what we depend on; no addresses in the lock.
 lock: setup
