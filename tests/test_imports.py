@@ -11,7 +11,7 @@ import keepalign
 
 ROOT = Path(keepalign.__file__).parent
 
-# From the ground up, as in `design.md` section 3; rooms on one line do not import each other.
+# From the ground up, as in `keepalign/__init__.py`; rooms on one line do not import each other.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"units", "errors"}),
     frozenset({"model"}),

@@ -294,6 +294,15 @@ def test_fix_summary_names_every_change_and_what_was_checked() -> None:
     )
 
 
+def test_fix_summary_says_what_stays_unknown() -> None:
+    built = stacks.parse(stacks.STORY)
+    mended = fix.repair(built.stack, built.sources, built.reread)
+    unknown = Undecided("some-cause", "orders /", "httpd", "it is a variable", "give its value")
+    after = replace(mended.after, undecided=(unknown,))
+    text = plain(terminal.fix_summary(mended.plan.changes, after, written=False))
+    assert "finds nothing; unknown before and\nafter: 1 comparison." in text
+
+
 @pytest.mark.parametrize(
     ("files", "common", "shown"),
     [

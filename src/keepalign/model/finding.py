@@ -34,7 +34,7 @@ class Confidence(StrEnum):
 
 
 class Ladder(StrEnum):
-    """The three ladders of `design.md` section 2."""
+    """The three ladders that must stand along a path; README.md shows them."""
 
     RESPONSE = "response"
     IDLE = "idle"

@@ -176,6 +176,8 @@ def fix_summary(changes: Sequence[Change], after: CheckResult, *, written: bool)
         checked = "with these values the check finds nothing"
         if after.findings:
             checked = f"what is to be changed by hand leaves {_count(len(after.findings), 'finding')}"
+        if after.undecided:
+            checked += f"; unknown before and after: {_count(len(after.undecided), 'comparison')}"
         lines += wrapped(f"{done} {_count(edited, 'setting')}; {checked}.", first="")
         if not written:
             lines += wrapped("Nothing was written; --write does it.", first="")
