@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TextIO, assert_never
+from typing import Final, TextIO, TypeVarTuple, assert_never
 
 from keepalign.errors import LabError
 from keepalign.lab.client import ClientConnection
@@ -38,6 +38,8 @@ from keepalign.machines.commands import (
 from keepalign.machines.target_group import TargetState
 from keepalign.model.trace import BalancerRecord, TraceEvent
 from keepalign.units import Duration, Instant
+
+What = TypeVarTuple("What")
 
 _HOST: Final = "127.0.0.1"
 
@@ -92,7 +94,7 @@ class LabBalancer:
         self._probes: dict[int, HealthProbe] = {}
         self._last_client = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._armed: Instant | None = None
+        self._armed_us: int | None = None
         self._pumping = False
         self._fault: Exception | None = None
         self._closing = False
@@ -129,11 +131,11 @@ class LabBalancer:
 
         Raises: ValueError: it is still draining.
         """
-        self._tell(lambda now: self._machine.register(target, now))
+        self._tell(self._machine.register, target)
 
     def deregister(self, target: TargetAddress) -> None:
         """Start draining a target."""
-        self._tell(lambda now: self._machine.deregister(target, now))
+        self._tell(self._machine.deregister, target)
 
     def target_states(self) -> Mapping[TargetAddress, TargetState]:
         """What DescribeTargetHealth would say now."""
@@ -148,19 +150,19 @@ class LabBalancer:
 
     # ── events in, commands out ──────────────────────────────────────────────────────────────────────
 
-    def _tell(self, feed: Callable[[Instant], None]) -> None:
-        """Tell the machine one thing that happened and carry out what it wants."""
+    def _tell(self, feed: Callable[[*What, Instant], None], *what: *What) -> None:
+        """Tell the machine what happened now and carry out what it wants."""
         if self._closing:
             return
-        feed(self._clock.now())
+        feed(*what, self._clock.now())
         # A command may cause an event at once (a full write buffer): the outer call carries on with it.
         if not self._pumping:
             self._pump()
 
-    def _step(self, feed: Callable[[Instant], None]) -> None:
+    def _step(self, feed: Callable[[*What, Instant], None], *what: *What) -> None:
         """As _tell, from a callback of asyncio: there an error would be logged and the run would go on."""
         try:
-            self._tell(feed)
+            self._tell(feed, *what)
         except Exception as error:
             self._fault = self._fault or error
             self._stop()
@@ -169,38 +171,39 @@ class LabBalancer:
         self._pumping = True
         try:
             while not self._closing and (commands := self._machine.commands()):
-                for command in commands:
-                    self._carry_out(command)
+                self._carry_out(commands)
         finally:
             self._pumping = False
-        deadline = self._machine.next_deadline()
+        deadline_us = self._machine.next_deadline_us()
         # A deadline that moved away keeps its timer: it fires early once and is armed again, which is
         # cheaper than a new timer for every byte.
-        if deadline is not None and (self._armed is None or deadline < self._armed):
+        if deadline_us is not None and (self._armed_us is None or deadline_us < self._armed_us):
             if self._timer is not None:
                 self._timer.cancel()
-            self._armed = deadline
-            self._timer = self._loop.call_at(self._clock.loop_time(deadline), self._wake)
+            self._armed_us = deadline_us
+            self._timer = self._loop.call_at(self._clock.loop_time(Instant(deadline_us)), self._wake)
 
     def _wake(self) -> None:
         self._timer = None
-        self._armed = None
+        self._armed_us = None
         self._step(self._machine.handle_timer)
 
-    def _carry_out(self, command: Command) -> None:
+    def _carry_out(self, commands: list[Command]) -> None:
         # A connection that is gone meanwhile needs nothing any more. In order of frequency; isinstance takes
         # a third of the time of a class pattern with its fields, and this runs three times per request.
-        if isinstance(command, SendToClient):
-            if (client := self._clients.get(command.connection)) is not None:
-                client.write(command.data)
-        elif isinstance(command, SendToTarget):
-            if (target := self._targets.get(command.connection)) is not None:
-                target.write(command.data)
-        elif isinstance(command, WriteRecord):
-            self.records.append(command.record)
-            self._write_log(command.log_line)
-        else:
-            self._carry_out_rare(command)
+        for command in commands:
+            if isinstance(command, SendToClient):
+                if (client := self._clients.get(command.connection)) is not None:
+                    client.write(command.data)
+            elif isinstance(command, SendToTarget):
+                if (target := self._targets.get(command.connection)) is not None:
+                    target.write(command.data)
+            elif isinstance(command, WriteRecord):
+                self.records.append(command.record)
+                if self._log is not None:
+                    self._write_log(self._log, command.log_line)
+            else:
+                self._carry_out_rare(command)
 
     def _carry_out_rare(
         self,
@@ -232,7 +235,7 @@ class LabBalancer:
 
     def _probe(self, number: int, target: TargetAddress, request: bytes, limit: Duration) -> None:
         def result(status: int | None) -> None:
-            self._step(lambda now: self._machine.health_result(number, status, now))
+            self._step(self._machine.health_result, number, status)
 
         def over() -> None:
             del self._probes[number]
@@ -253,22 +256,22 @@ class LabBalancer:
         return client
 
     def client_connected(self, connection: int, host: str, port: int) -> None:
-        self._step(lambda now: self._machine.client_connected(connection, host, port, now))
+        self._step(self._machine.client_connected, connection, host, port)
 
     def client_data(self, connection: int, data: bytes) -> None:
-        self._step(lambda now: self._machine.client_data(connection, data, now))
+        self._step(self._machine.client_data, connection, data)
 
     def client_eof(self, connection: int) -> None:
-        self._step(lambda now: self._machine.client_eof(connection, now))
+        self._step(self._machine.client_eof, connection)
 
     def client_reset(self, connection: int) -> None:
-        self._step(lambda now: self._machine.client_reset(connection, now))
+        self._step(self._machine.client_reset, connection)
 
     def client_write_paused(self, connection: int) -> None:
-        self._step(lambda now: self._machine.client_write_paused(connection, now))
+        self._step(self._machine.client_write_paused, connection)
 
     def client_write_resumed(self, connection: int) -> None:
-        self._step(lambda now: self._machine.client_write_resumed(connection, now))
+        self._step(self._machine.client_write_resumed, connection)
 
     def client_gone(self, connection: int) -> None:
         self._clients.pop(connection, None)
@@ -277,25 +280,25 @@ class LabBalancer:
     # ── targets (wire.TargetEvents) ──────────────────────────────────────────────────────────────────
 
     def target_connected(self, connection: int) -> None:
-        self._step(lambda now: self._machine.target_connected(connection, now))
+        self._step(self._machine.target_connected, connection)
 
     def target_connect_failed(self, connection: int) -> None:
-        self._step(lambda now: self._machine.target_connect_failed(connection, now))
+        self._step(self._machine.target_connect_failed, connection)
 
     def target_data(self, connection: int, data: bytes) -> None:
-        self._step(lambda now: self._machine.target_data(connection, data, now))
+        self._step(self._machine.target_data, connection, data)
 
     def target_eof(self, connection: int) -> None:
-        self._step(lambda now: self._machine.target_eof(connection, now))
+        self._step(self._machine.target_eof, connection)
 
     def target_reset(self, connection: int) -> None:
-        self._step(lambda now: self._machine.target_reset(connection, now))
+        self._step(self._machine.target_reset, connection)
 
     def target_write_paused(self, connection: int) -> None:
-        self._step(lambda now: self._machine.target_write_paused(connection, now))
+        self._step(self._machine.target_write_paused, connection)
 
     def target_write_resumed(self, connection: int) -> None:
-        self._step(lambda now: self._machine.target_write_resumed(connection, now))
+        self._step(self._machine.target_write_resumed, connection)
 
     def target_gone(self, connection: int) -> None:
         del self._targets[connection]
@@ -333,12 +336,11 @@ class LabBalancer:
         except OSError as error:
             raise self._no_log(error) from error
 
-    def _write_log(self, line: str) -> None:
-        if self._log is not None:
-            try:
-                self._log.write(line + "\n")
-            except OSError as error:
-                raise self._no_log(error) from error
+    def _write_log(self, log: TextIO, line: str) -> None:
+        try:
+            log.write(line + "\n")
+        except OSError as error:
+            raise self._no_log(error) from error
 
     def _close_log(self) -> None:
         if self._log is not None:

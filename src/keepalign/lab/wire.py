@@ -69,17 +69,17 @@ class _Direction:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, delay: Duration) -> None:
         self._loop = loop
-        self._delay = delay.seconds
+        self.delay_s = delay.seconds
         # One timer for the oldest call; asyncio does not keep the order of two timers at one instant.
         self._calls: deque[tuple[float, Callable[[], None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.bytes = 0
 
     def put(self, call: Callable[[], None]) -> None:
-        if not self._delay:
+        if not self.delay_s:
             call()
             return
-        due = self._loop.time() + self._delay
+        due = self._loop.time() + self.delay_s
         self._calls.append((due, call))
         if self._timer is None:
             self._timer = self._loop.call_at(due, self._deliver)
@@ -122,9 +122,13 @@ class WiredConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send `data`, `up` from now; dropped once closed or reset."""
-        if not self._closed:
-            self._up.bytes += len(data)
+        if self._closed:
+            return
+        self._up.bytes += len(data)
+        if self._up.delay_s:
             self._up.put(lambda: self._write(data))
+        else:
+            self._write(data)
 
     def close(self, *, abort: bool = False) -> None:
         """Close behind everything written, `up` from now; with `abort`, by a reset.
@@ -233,9 +237,13 @@ class WiredConnection(asyncio.Protocol):
         self._report(lambda: self._events.target_connected(self._number))
 
     def data_received(self, data: bytes) -> None:
-        if not self._closed:
-            self._down.bytes += len(data)
+        if self._closed:
+            return
+        self._down.bytes += len(data)
+        if self._down.delay_s:
             self._down.put(lambda: self._data_arrived(data))
+        else:
+            self._data_arrived(data)
 
     def _data_arrived(self, data: bytes) -> None:
         self._down.bytes -= len(data)

@@ -50,7 +50,7 @@ class ClientConnection:
         self.address = f"{host}:{port}"
         self.opened_us = opened.us
         self.trace_id = trace_id
-        self.buffer = bytearray()
+        self.buffer = b""
         self.searched = 0
         self.began = opened
         self.exchange: Exchange | None = None

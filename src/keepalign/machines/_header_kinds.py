@@ -24,6 +24,8 @@ CONNECTION: Final = 9
 HOP: Final = 10
 SUSPICIOUS: Final = 11
 BAD_NAME: Final = 12
+FOLDED: Final = 13
+NAMELESS: Final = 14
 
 _KINDS_BY_NAME: Final = {
     b"user-agent": USER_AGENT,
@@ -40,29 +42,37 @@ _KINDS_BY_NAME: Final = {
     b"proxy-connection": HOP,
     b"upgrade": HOP,
 }
-_KINDS_SEEN_LIMIT: Final = 4096
+_SEEN_LIMIT: Final = 4096
+_SEEN_LENGTH: Final = 256
 
 
 class _Kinds(dict[bytes, int]):
-    """Header name, as written, to its kind; learns names as they come, so the usual case is one look-up."""
+    """Header line to the kind of its name; learns short lines as they come, for most lines come again."""
 
-    def __missing__(self, name: bytes) -> int:
-        kind = self._judge(name)
-        if len(self) >= _KINDS_SEEN_LIMIT:
-            self.clear()
-        self[name] = kind
+    def __missing__(self, line: bytes) -> int:
+        kind = _judge(line)
+        if len(line) <= _SEEN_LENGTH:
+            if len(self) >= _SEEN_LIMIT:
+                self.clear()
+            self[line] = kind
         return kind
 
-    @staticmethod
-    def _judge(name: bytes) -> int:
-        lower = name.lower()
-        kind = _KINDS_BY_NAME.get(lower)
-        if kind is not None:
-            return kind
-        # "Content_Length", "Transfer-Encoding ": close enough that some server may take it for the real one.
-        if lower.translate(None, _NOT_LETTERS) in (b"contentlength", b"transferencoding"):
-            return SUSPICIOUS
-        return BAD_NAME if name.translate(None, TOKEN) else PLAIN
+
+def _judge(line: bytes) -> int:
+    colon = line.find(b":")
+    if colon <= 0:
+        return NAMELESS
+    if line[0] in b" \t":
+        return FOLDED
+    name = line[:colon]
+    lower = name.lower()
+    kind = _KINDS_BY_NAME.get(lower)
+    if kind is not None:
+        return kind
+    # "Content_Length", "Transfer-Encoding ": close enough that some server may take it for the real one.
+    if lower.translate(None, _NOT_LETTERS) in (b"contentlength", b"transferencoding"):
+        return SUSPICIOUS
+    return BAD_NAME if name.translate(None, TOKEN) else PLAIN
 
 
 KINDS: Final = _Kinds()

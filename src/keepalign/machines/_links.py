@@ -61,11 +61,15 @@ class Links:
         if now.us > self._now.us:
             self._now = now
 
-    def _next_us(self) -> int | None:
+    def next_deadline_us(self) -> int | None:
+        """As next_deadline, in microseconds; asked after every event."""
         deadline_us = self._idle.deadline_us()
-        for other_us in (self._connecting.deadline_us(), self._group.next_deadline_us()):
-            if other_us is not None and (deadline_us is None or other_us < deadline_us):
-                deadline_us = other_us
+        other_us = self._connecting.deadline_us()
+        if other_us is not None and (deadline_us is None or other_us < deadline_us):
+            deadline_us = other_us
+        other_us = self._group.next_deadline_us()
+        if other_us is not None and (deadline_us is None or other_us < deadline_us):
+            deadline_us = other_us
         return deadline_us
 
     def _touch(self, client: ClientConnection) -> None:
@@ -136,7 +140,8 @@ class Links:
         exchange.connection = None
         connection.exchange = None
         if reuse and exchange.upload.done and connection.target.routed and not connection.blocked:
-            self._pause_target(connection, paused=False)
+            if connection.paused:
+                self._pause_target(connection, paused=False)
             connection.rested_us = self._now.us
             connection.target.pool.put(connection)
             self._idle.touch(connection, self._now.us)

@@ -69,15 +69,20 @@ class Balancer(Exchanges):
         if client is None or not data:
             return
         self._at(now)
-        self._touch(client)
         exchange = client.exchange
-        if exchange is not None and not exchange.upload.done:
-            data = self._upload(exchange, data)
-            if not data:
-                return
-        if not client.buffer:
+        if exchange is None:
+            self._idle.touch(client, self._now.us)
+        else:
+            self._touch(client)
+            if not exchange.upload.done:
+                data = self._upload(exchange, data)
+                if not data:
+                    return
+        if client.buffer:
+            client.buffer += data
+        else:
+            client.buffer = data
             client.began = self._now
-        client.buffer += data
         self._serve(client)
 
     def client_eof(self, connection: int, now: Instant) -> None:
@@ -149,14 +154,16 @@ class Balancer(Exchanges):
             # Nobody asked: whatever it is, it must not become the answer to the next request.
             self._close_target(target)
             return
-        self._idle.touch(exchange.client, self._now.us)
+        client = exchange.client
+        self._idle.touch(client, self._now.us)
         if exchange.first is None:
             exchange.first = self._now
         if exchange.download is None:
             self._response_head(exchange, target, data)
         else:
             self._relay(exchange, b"", data)
-        self._serve(exchange.client)
+        if client.buffer or client.paused:
+            self._serve(client)
 
     def target_eof(self, connection: int, now: Instant) -> None:
         """A target closed its side."""
@@ -235,13 +242,13 @@ class Balancer(Exchanges):
 
     def next_deadline(self) -> Instant | None:
         """When handle_timer wants to be called; after handle_timer(now) always later than now."""
-        deadline_us = self._next_us()
+        deadline_us = self.next_deadline_us()
         return None if deadline_us is None else Instant(deadline_us)
 
     def handle_timer(self, now: Instant) -> None:
         """Do what is due, earliest first; at one instant connect limits, then idle limits, then targets."""
         self._at(now)
-        while (due_us := self._next_us()) is not None and due_us <= self._now.us:
+        while (due_us := self.next_deadline_us()) is not None and due_us <= self._now.us:
             if due_us == self._connecting.deadline_us():
                 self._connect_expired(self._connecting.pop())
             elif due_us == self._idle.deadline_us():

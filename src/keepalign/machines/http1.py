@@ -11,14 +11,17 @@ Not covered: HTTP/0.9 (refused with 400; an ALB serves it) and Upgrade (the head
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
+from keepalign.machines._head_lines import BLANK, all_lines, connection_header, content_length, usual_lines
 from keepalign.machines._header_kinds import (
     BAD_NAME,
     CONNECTION,
     CONTENT_LENGTH,
     EXPECT,
+    FOLDED,
     FORWARDED_FOR,
     HOST_NAME,
     KINDS,
@@ -44,11 +47,11 @@ AMBIGUOUS: Final = 2
 SEVERE: Final = 3
 TIERS: Final = ("-", "Acceptable", "Ambiguous", "Severe")
 
+_HEAD_END: Final = re.compile(rb"\n\r?\n")
 _HOST: Final = b"-._~%!$&'()*+,;=:[]0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _ODD: Final = bytes(c for c in range(256) if (c < 32 and c not in b"\t\r\n") or c >= 127)
 """Bytes that a compliant head does not contain; NUL is worse than odd and looked for by itself."""
 _USUAL_METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
-_BLANK: Final = b" \t"
 
 
 class RequestHead:
@@ -132,11 +135,8 @@ def head_end(data: bytes | bytearray, start: int = 0) -> int:
     Args:
         start: where to look from; three bytes before the end of what was searched already is safe.
     """
-    crlf = data.find(b"\n\r\n", start)
-    lf = data.find(b"\n\n", start, crlf + 1 if crlf >= 0 else len(data))
-    if lf >= 0:
-        return lf + 2
-    return crlf + 3 if crlf >= 0 else -1
+    end = _HEAD_END.search(data, start)
+    return end.end() if end is not None else -1
 
 
 def over_limit(partial: bytes | bytearray) -> int:
@@ -155,7 +155,8 @@ def over_limit(partial: bytes | bytearray) -> int:
 def parse_request(head: bytes) -> RequestHead:
     """Read a complete request head, blank line included. Never raises: what is wrong is in `refuse`."""
     request = RequestHead(len(head))
-    lines, bare_cr, bare_lf = _lines(head)
+    usual = usual_lines(head)
+    lines, bare_cr, bare_lf = all_lines(head) if usual is None else (usual, False, False)
     if not _request_line(request, lines[0]):
         return request
     if len(head) > HEADER_LINE_LIMIT and (
@@ -163,7 +164,7 @@ def parse_request(head: bytes) -> RequestHead:
     ):
         request._refuse(400)
         return request
-    if len(head.translate(None, _ODD)) != len(head):
+    if usual is None:
         _odd_bytes(request, lines)
     if bare_cr:
         request.classify(SEVERE, "BadHeader")
@@ -173,21 +174,9 @@ def parse_request(head: bytes) -> RequestHead:
     if nominated:
         request.kept = [line for line in request.kept if line.partition(b":")[0].lower() not in nominated]
     _request_host(request)
-    _request_framing(request)
+    if request.chunked or request.content_length is not None:
+        _request_framing(request)
     return request
-
-
-def _lines(head: bytes) -> tuple[list[bytes], bool, bool]:
-    """Lines without ends or the blank last one; whether a CR stood alone, whether an LF did."""
-    pairs = head.count(b"\r\n")
-    if head.count(b"\n") == pairs:
-        lines = head.split(b"\r\n")
-        bare_lf = False
-    else:
-        lines = [line[:-1] if line.endswith(b"\r") else line for line in head.split(b"\n")]
-        bare_lf = True
-    del lines[-2:]
-    return lines, head.count(b"\r") != pairs, bare_lf
 
 
 def _request_line(request: RequestHead, line: bytes) -> bool:
@@ -259,15 +248,14 @@ def _request_headers(request: RequestHead, lines: list[bytes]) -> set[bytes]:
     codings: list[bytes] = []
     nominated: set[bytes] = set()
     for line in lines[1:]:
-        colon = line.find(b":")
-        if colon <= 0 or line[0] in _BLANK:
-            keep(_strange_line(request, line, colon))
-            continue
-        kind = kinds[line[:colon]]
+        kind = kinds[line]
         if kind == PLAIN:
             keep(line)
             continue
-        value = line[colon + 1 :].strip(_BLANK)
+        if kind >= FOLDED:
+            keep(_strange_line(request, line))
+            continue
+        value = line.partition(b":")[2].strip(BLANK)
         if kind == USER_AGENT:
             request.user_agent = request.user_agent or value
             keep(line)
@@ -280,7 +268,7 @@ def _request_headers(request: RequestHead, lines: list[bytes]) -> set[bytes]:
         elif kind == TRACE_ID:
             request.trace_id = value
         elif kind == CONNECTION:
-            stays, named = _connection_header(value)
+            stays, named = connection_header(value)
             if stays is not None:
                 request.keep_alive = stays
             nominated |= named
@@ -303,28 +291,21 @@ def _request_headers(request: RequestHead, lines: list[bytes]) -> set[bytes]:
     return nominated
 
 
-def _strange_line(request: RequestHead, line: bytes, colon: int) -> bytes:
+def _strange_line(request: RequestHead, line: bytes) -> bytes:
     """A line without a name, or folded: an ALB joins no lines, it appends a colon (guide, "Troubleshoot")."""
+    colon = line.find(b":")
     name = line[:colon] if colon >= 0 else line
-    if not name.strip(_BLANK):
+    if not name.strip(BLANK):
         request.classify(AMBIGUOUS, "EmptyHeader")
-    elif name.strip(_BLANK).lower() in (b"content-length", b"transfer-encoding"):
+    elif name.strip(BLANK).lower() in (b"content-length", b"transfer-encoding"):
         request.classify(AMBIGUOUS, "SuspiciousHeader")
     else:
         request.classify(ACCEPTABLE, "NonCompliantHeader")
     return line if colon >= 0 else line + b":"
 
 
-@lru_cache(maxsize=256)
-def _connection_header(value: bytes) -> tuple[bool | None, frozenset[bytes]]:
-    """Whether the sender keeps the connection open, if it says so; and what other headers are hop-by-hop."""
-    tokens = frozenset(token.strip(_BLANK) for token in value.lower().split(b","))
-    stays = False if b"close" in tokens else True if b"keep-alive" in tokens else None
-    return stays, tokens - {b"close", b"keep-alive", b"upgrade", b""}
-
-
 def _request_codings(request: RequestHead, codings: list[bytes]) -> None:
-    tokens = [token.strip(_BLANK) for value in codings for token in value.lower().split(b",")]
+    tokens = [token.strip(BLANK) for value in codings for token in value.lower().split(b",")]
     chunked = tokens.count(b"chunked")
     if chunked > 1:
         request.classify(SEVERE, "MultipleTransferEncodingChunked")
@@ -338,11 +319,11 @@ def _request_codings(request: RequestHead, codings: list[bytes]) -> None:
 def _request_lengths(request: RequestHead, lengths: list[bytes]) -> None:
     values = set()
     for text in lengths:
-        # 18 digits hold every length there can be, and int() of more would cost time or raise.
-        if not text.isdigit() or len(text) > 18:
+        length = content_length(text)
+        if length is None:
             request.classify(SEVERE, "BadContentLength")
             return
-        values.add(int(text))
+        values.add(length)
     if len(values) > 1:
         request.classify(SEVERE, "MultipleContentLength")
         return
@@ -361,7 +342,7 @@ def _request_host(request: RequestHead) -> None:
             request.classify(SEVERE, "BadHeader")
     elif not _valid_host(request.host):
         request.classify(SEVERE, "BadHeader")
-    if request.forwarded_for.count(b",") >= FORWARDED_FOR_LIMIT:
+    if request.forwarded_for and request.forwarded_for.count(b",") >= FORWARDED_FOR_LIMIT:
         request._refuse(463)
 
 
@@ -405,32 +386,36 @@ class ResponseHead:
         self.keep_alive = keep_alive
 
 
+@lru_cache(maxsize=256)
 def parse_response(head: bytes) -> ResponseHead | None:
     """Read a complete response head, blank line included; None when it breaks HTTP.
+
+    Not to be changed: many responses share it, since a target repeats its heads until its Date moves on.
 
     Broken are: another version than HTTP/1.x, a status that is no three digits, a line without a name and a
     colon, NUL or a lone CR, folded lines, and Content-Lengths that differ or are no numbers.
     """
-    lines, bare_cr, _ = _lines(head)
+    lines = usual_lines(head)
+    if lines is None:
+        lines, bare_cr, _ = all_lines(head)
+        if bare_cr or b"\0" in head:
+            return None
     first = _status_line(lines[0])
-    if first is None or bare_cr or b"\0" in head:
+    if first is None:
         return None
-    response = ResponseHead(*first)
+    status, reason, keep_alive = first
+    response = ResponseHead(status, reason, keep_alive)
     kinds = KINDS
     keep = response.kept.append
     del lines[0]
     for line in lines:
-        colon = line.find(b":")
-        if colon <= 0:
-            return None
-        kind = kinds[line[:colon]]
+        kind = kinds[line]
         if kind < CONTENT_LENGTH:
             keep(line)
         elif kind == CONTENT_LENGTH:
-            text = line[colon + 1 :].strip(_BLANK)
-            if not text.isdigit() or len(text) > 18:
+            length = content_length(line.partition(b":")[2].strip(BLANK))
+            if length is None:
                 return None
-            length = int(text)
             if response.content_length is None:
                 response.content_length = length
                 keep(line)
@@ -439,15 +424,13 @@ def parse_response(head: bytes) -> ResponseHead | None:
         elif kind == TRANSFER_ENCODING:
             # Chunked frames the body only as the last coding (RFC 9112 section 6.3).
             response.coded = True
-            response.chunked = (
-                line.rpartition(b",")[2].rpartition(b":")[2].strip(_BLANK).lower() == b"chunked"
-            )
+            response.chunked = line.rpartition(b",")[2].rpartition(b":")[2].strip(BLANK).lower() == b"chunked"
             keep(line)
         elif kind == CONNECTION:
-            stays = _connection_header(line[colon + 1 :])[0]
+            stays = connection_header(line.partition(b":")[2])[0]
             if stays is not None:
                 response.keep_alive = stays
-        elif kind in (SUSPICIOUS, BAD_NAME):
+        elif kind >= SUSPICIOUS:
             return None
     return response
 

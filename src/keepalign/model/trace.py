@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from keepalign.units import Duration, Instant
 
@@ -36,8 +37,7 @@ class Ending(StrEnum):
     """The target's bytes broke HTTP or a limit of the balancer."""
 
 
-@dataclass(frozen=True, slots=True)
-class BalancerRecord:
+class BalancerRecord(NamedTuple):
     """The balancer's side record of one request, beside its access log line.
 
     Args:
