@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class KeepalignError(Exception):
-    """Base of every error a user can meet. `exit_code` is the one of `design.md` section 7.
+    """Base of every error a user can meet. `exit_code` is what the command line ends with; `cli` lists them.
 
     Args:
         message: what happened, in the reader's words, without the place.
@@ -70,7 +70,10 @@ class UnknownSetting(KeepalignError):
 
 
 class UnsolvablePath(KeepalignError):
-    """No values within the products' ranges satisfy every rule of a path."""
+    """No edits satisfy every rule of a path.
+
+    No values within the products' ranges do, or two of them want the same bytes of a file.
+    """
 
     exit_code = 1
 

@@ -20,7 +20,9 @@ _UNITS_US: Final = {
     "h": 3_600_000_000,
     "d": 86_400_000_000,
 }
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|min|m|h|d)", re.ASCII)
+_PART: Final = re.compile(r"(\d+)(?:\.(\d+))?(us|ms|s|min|m|h|d)", re.ASCII)
+# More than any timeout, and few enough for every product and every float.
+_LONGEST_US: Final = 100 * 365 * _UNITS_US["d"]
 
 
 @total_ordering
@@ -40,25 +42,31 @@ class Duration:
 
     @classmethod
     def parse(cls, text: str) -> Duration:
-        """Read "60s", "1m30s", "1500ms", "0.5s"; a unit is required.
+        """Read "60s", "1m30s", "1500ms", "0.5s"; a unit is required. At most a hundred years, never negative.
 
-        Raises: ValueError: no unit, an unknown unit, or anything left over.
+        Raises: ValueError: no unit, an unknown unit, anything left over, or too long.
         """
         rest = text.strip()
         if not rest:
             raise ValueError("an empty duration; write a number with a unit, such as 60s")
-        total = 0.0
-        position = 0
+        total = position = 0
         for match in _PART.finditer(rest):
             if match.start() != position:
                 break
-            total += float(match[1]) * _UNITS_US[match[2]]
+            whole, fraction = match[1], match[2] or ""
+            if len(whole) + len(fraction) > 40:
+                raise ValueError(f"{text[:40]!r}… has more digits than any timeout")
+            # In whole numbers: a float would round long times.
+            divisor = 10 ** len(fraction)
+            total += (2 * int(whole + fraction) * _UNITS_US[match[3]] + divisor) // (2 * divisor)
             position = match.end()
         if position != len(rest):
             raise ValueError(
                 f"{text!r} is no duration; write a number with a unit, such as 60s, 1m30s or 1500ms"
             )
-        return cls(round(total))
+        if total > _LONGEST_US:
+            raise ValueError(f"{text!r} is longer than a hundred years")
+        return cls(total)
 
     @property
     def seconds(self) -> float:
@@ -94,15 +102,15 @@ class Duration:
         return Duration(-(-self.us // step.us) * step.us)
 
     def __str__(self) -> str:
-        """Shortest exact form in one unit: "60 s", "1.5 s", "250 us"; parse() reads it without the blank."""
-        if self.us % 1_000_000 == 0:
-            return f"{self.us // 1_000_000} s"
-        if self.us % 1_000 == 0:
-            # Above a second a decimal fraction reads better than four digits of milliseconds.
-            return f"{self.us / 1_000_000:g} s" if abs(self.us) >= 1_000_000 else f"{self.us // 1_000} ms"
-        if abs(self.us) >= 1_000_000:
-            return f"{self.us / 1_000_000:.6f}".rstrip("0") + " s"
-        return f"{self.us} us" if abs(self.us) < 1_000 else f"{self.us / 1_000:g} ms"
+        """Exact, in the largest of s, ms and us that it fills: "60 s", "1.5 s", "250 us"; parse() reads it
+        without the blank.
+        """
+        size = abs(self.us)
+        unit = "s" if size >= 1_000_000 or not size else "ms" if size >= 1_000 else "us"
+        per_unit = _UNITS_US[unit]
+        whole, rest = divmod(size, per_unit)
+        fraction = f".{rest:0{len(str(per_unit)) - 1}d}".rstrip("0") if rest else ""
+        return f"{'-' if self.us < 0 else ''}{whole}{fraction} {unit}"
 
 
 ZERO: Final = Duration(0)

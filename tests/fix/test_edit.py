@@ -5,57 +5,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from keepalign.errors import KeepalignError, ReadError
-from keepalign.fix.edit import apply, overlay, unified_diff, write
-from keepalign.model.checked import Edit
-from keepalign.model.source import SourceText
+from keepalign.errors import ReadError
+from keepalign.fix.edit import overlay, unified_diff, write
+from keepalign.model.source import Edit, SourceText
 
 CONF = b"Timeout 20\nKeepAliveTimeout 5\n"
 
 
 def edit(source: SourceText, start: int, end: int, text: str) -> Edit:
     return Edit(source.span(start, end), text)
-
-
-def test_apply_changes_only_the_spans() -> None:
-    source = SourceText("httpd.conf", CONF)
-    edits = [edit(source, 28, 29, "150"), edit(source, 8, 10, "30")]
-    assert apply(CONF, edits) == b"Timeout 30\nKeepAliveTimeout 150\n"
-
-
-def test_apply_keeps_the_order_of_insertions_at_one_place_and_makes_equal_edits_once() -> None:
-    source = SourceText("run.sh", b"exec gunicorn app\n")
-    first, second = edit(source, 13, 13, " --timeout 50"), edit(source, 13, 13, " --keep-alive 75")
-    assert apply(source.data, [first, second, first]) == b"exec gunicorn --timeout 50 --keep-alive 75 app\n"
-    assert apply(source.data, [second, first]) == b"exec gunicorn --keep-alive 75 --timeout 50 app\n"
-
-
-def test_apply_refuses_two_values_for_the_same_bytes() -> None:
-    source = SourceText("httpd.conf", CONF)
-    with pytest.raises(KeepalignError, match="two changes want the same bytes"):
-        apply(CONF, [edit(source, 8, 10, "30"), edit(source, 8, 10, "60")])
-
-
-@given(
-    data=st.binary(max_size=60),
-    cuts=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=4),
-    text=st.text(max_size=5),
-)
-def test_apply_keeps_every_byte_outside_the_spans(
-    data: bytes, cuts: list[tuple[int, int]], text: str
-) -> None:
-    source = SourceText("f", data)
-    points = sorted({min(point, len(data)) for cut in cuts for point in cut})
-    pairs = list(zip(points[::2], points[1::2], strict=False))
-    after = apply(data, [edit(source, start, end, text) for start, end in pairs])
-    pieces, done = [], 0
-    for start, end in pairs:
-        pieces += [data[done:start], text.encode()]
-        done = end
-    assert after == b"".join([*pieces, data[done:]])
 
 
 def test_overlay_leaves_out_files_that_stay_as_they_are() -> None:
@@ -116,3 +75,15 @@ def test_write_says_when_a_file_is_gone(tmp_path: Path) -> None:
     file = str(tmp_path / "gone.conf")
     with pytest.raises(ReadError, match="cannot be read again"):
         write({file: b"new\n"}, {file: SourceText(file, CONF)})
+
+
+def test_write_refuses_two_names_of_one_file_that_want_different_bytes(tmp_path: Path) -> None:
+    file, link = tmp_path / "common.tf", tmp_path / "link.tf"
+    file.write_bytes(CONF)
+    link.symlink_to(file)
+    sources = {str(path): SourceText(str(path), CONF) for path in (file, link)}
+    with pytest.raises(ReadError, match="is the same file as"):
+        write({str(file): b"new\n", str(link): b"newer\n"}, sources)
+    assert file.read_bytes() == CONF
+    write({str(file): b"new\n", str(link): b"new\n"}, sources)
+    assert file.read_bytes() == b"new\n"

@@ -1,4 +1,4 @@
-"""Edits by byte span: everything outside the spans stays as it is, to the last byte."""
+"""Edits of several files: as new bytes, as a diff, and written to disk."""
 
 from __future__ import annotations
 
@@ -8,39 +8,21 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from keepalign.errors import KeepalignError, ReadError
-from keepalign.model.checked import Edit
-from keepalign.model.source import SourceText
-
-
-def apply(data: bytes, edits: Iterable[Edit]) -> bytes:
-    """`data` with the edits made; insertions at the same place keep their order.
-
-    Raises: KeepalignError: two different edits want the same bytes, or a span lies outside `data`.
-    """
-    # Equal edits are one: several paths share a setting. The sort is stable, so insertions keep their order.
-    ordered = sorted(dict.fromkeys(edits), key=lambda e: (e.span.start, e.span.end))
-    pieces: list[bytes] = []
-    done = 0
-    for edit in ordered:
-        start, end = edit.span.start, edit.span.end
-        if start < done or end > len(data):
-            raise KeepalignError(
-                f"{edit.span.place}: two changes want the same bytes",
-                hint="change this place by hand, then run keepalign again",
-            )
-        pieces += (data[done:start], edit.text.encode())
-        done = end
-    pieces.append(data[done:])
-    return b"".join(pieces)
+from keepalign.errors import ReadError
+from keepalign.model.source import Edit, SourceText, edited
 
 
 def overlay(edits: Iterable[Edit], sources: Mapping[str, SourceText]) -> dict[str, bytes]:
-    """File to new bytes, for the files that change. Raises: KeyError: an edit of a file not in `sources`."""
+    """File to new bytes, for the files that change.
+
+    Raises:
+        KeyError: an edit of a file that is not in `sources`.
+        UnsolvablePath: two different edits want the same bytes.
+    """
     by_file: dict[str, list[Edit]] = {}
     for edit in edits:
         by_file.setdefault(edit.span.file, []).append(edit)
-    changed = {file: apply(sources[file].data, wanted) for file, wanted in by_file.items()}
+    changed = {file: edited(sources[file].data, wanted) for file, wanted in by_file.items()}
     return {file: data for file, data in sorted(changed.items()) if data != sources[file].data}
 
 
@@ -70,26 +52,36 @@ def write(changed: Mapping[str, bytes], sources: Mapping[str, SourceText]) -> No
 
     All files are looked at before the first is touched.
 
-    Raises: ReadError: a file changed since it was read, or cannot be written.
+    Raises: ReadError: a file changed since it was read, cannot be written, or is meant under two names (a
+        link) that want different bytes.
     """
-    for file in changed:
+    written: dict[Path, tuple[str, bytes]] = {}
+    for file, data in changed.items():
         try:
-            now = Path(file).read_bytes()
+            path = Path(file).resolve(strict=True)
+            now = path.read_bytes()
         except OSError as error:
             raise ReadError(f"cannot be read again: {error.strerror}", file=file) from error
         if now != sources[file].data:
             raise ReadError(
                 "changed while keepalign was at work; nothing was written", file=file, hint="run it again"
             )
-    for file, data in changed.items():
+        other, wanted = written.setdefault(path, (file, data))
+        if wanted != data:
+            raise ReadError(
+                f"is the same file as {other}, and their changes differ; nothing was written",
+                file=file,
+                hint="make the changes of the diff by hand",
+            )
+    for path, (file, data) in written.items():
         try:
-            _replace(Path(file).resolve(), data)
+            _replace(path, data)
         except OSError as error:
             raise ReadError(f"cannot be written: {error.strerror}", file=file) from error
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write beside `path` (a symbolic link was resolved before) and rename over it."""
+    """Write beside `path`, which is no link, and rename over it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

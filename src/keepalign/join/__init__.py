@@ -1,8 +1,17 @@
 """Fragments and defaults become request paths: the only place where hops are joined, with evidence.
 
 load         roots → readers → join: what `check`, `fix` and `prove` start from
-containers   what runs in a container: image → Dockerfile → entrypoint → command line → product
+declared     what people declare: endpoints, a balancer in front, what builds a container
 paths        balancer → target group → service → container → backend: the request paths of a stack
+resources    which Terraform resources belong together, within a root module and across them
+loose        servers that no service of the tree puts behind a balancer
+ways         the paths through one target, and the target as the lab runs it
+containers   what runs in a container: image → Dockerfile → entrypoint → command line → product
+images       which Dockerfile builds an image, and which files it copies
+routes       which host of a web server answers, and what is behind its routes
+hops         one process with its settings
+lifecycles   how targets start and end
+names        names that are unique within one run
 settings     a reader's Absent becomes the product's documented default
 """
 

@@ -7,39 +7,48 @@ and the report says what would supply the rest.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from keepalign.join import images
 from keepalign.model.path import JoinBy, JoinEvidence
-from keepalign.model.source import Span
+from keepalign.model.source import Origin, OriginKind, Span, Step
 from keepalign.readers import gunicorn
-from keepalign.readers._fragments import ApacheFragment, DockerfileFragment, GunicornFragment
+from keepalign.readers._fragments import (
+    ApacheFragment,
+    DockerfileFragment,
+    GunicornFragment,
+    ScriptFragment,
+)
 from keepalign.readers._reader import CommandLine
+from keepalign.readers.requirements_txt import Pin
 from keepalign.readers.terraform.fragment import Container
 from keepalign.readers.tree import Tree
 
-# STOPSIGNAL of the official images, which a Dockerfile that builds on them inherits (docker-library's
-# httpd and nginx Dockerfiles).
-_IMAGE_STOP_SIGNAL: Final = {"httpd": "SIGWINCH", "nginx": "SIGQUIT"}
-_APACHE_PROGRAMS: Final = frozenset({"httpd", "httpd-foreground", "apache2", "apachectl", "apache2ctl"})
+_APACHE_PROGRAMS: Final = frozenset(
+    {"httpd", "httpd-foreground", "apache2", "apache2-foreground", "apachectl", "apache2ctl"}
+)
+_APACHE_MAIN: Final = ("httpd.conf", "apache2.conf")
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What runs in one container of a task.
+    """What runs in one container of a task, or where there is no task, in one image or from one httpd.conf.
 
     Args:
         container: its name.
         server: what it says as a server; None when keepalign knows no reader for it.
         ports: it listens on; empty when unknown.
         command: the whole command line after entrypoint and script, when it is known.
-        environment: of image and task definition together; None where a text is unresolved.
+        environment: of image, script and task definition together; None where a text is unresolved.
         folder: of the Dockerfile that builds the image; None when not found.
         image: as the task definition writes it, "*" for unresolved pieces.
-        version: of the server, from the base image's tag; empty when unknown.
+        base: of the Dockerfile, or the image itself.
+        version: of the server, from the base image's tag or a pinned requirement; empty when unknown.
         evidence: how image and files were joined.
+        missing: why there is no server, and what would supply it.
+        files: what it was made of, besides the task definition.
     """
 
     container: str
@@ -52,82 +61,246 @@ class Program:
     base: str
     stop_signal: str
     version: str = ""
-    version_span: Span | None = None
+    version_origin: Origin | None = None
     evidence: tuple[JoinEvidence, ...] = ()
     missing: str = ""
     place: Span | None = None
     depends_on: tuple[str, ...] = field(default=())
+    files: tuple[str, ...] = field(default=())
 
 
-def image_name(image: str) -> str:
-    """The last path component without tag and digest: "orders-httpd" of "*/orders-httpd:latest"."""
-    return image.rsplit("/", 1)[-1].split("@", 1)[0].split(":", 1)[0]
+class Programs:
+    """What runs where in one tree. `used` are the Dockerfiles, scripts and httpd.confs that run somewhere."""
 
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self.used: set[str] = set()
 
-def image_tag(image: str) -> str:
-    """The tag, empty when there is none: "2.4" of "httpd:2.4"."""
-    last = image.rsplit("/", 1)[-1].split("@", 1)[0]
-    return last.split(":", 1)[1] if ":" in last else ""
+    def of_task(
+        self, containers: Sequence[Container], near: str, hints: Mapping[str, str]
+    ) -> dict[str, Program]:
+        """By name, in order; a name that is not known gets a number, so that no container is lost.
 
+        Args:
+            near: the folder of the Terraform module that the task belongs to.
+            hints: container name to the folder or file that builds it.
+        """
+        unnamed = sum("*" in images.image_name(c.image or "") for c in containers)
+        found: dict[str, Program] = {}
+        for container in containers:
+            name = container.name
+            while name in found:
+                name += "'"
+            found[name] = self._of_container(container, near, hints, only_unnamed=unnamed == 1)
+        return found
 
-def program_of(container: Container, tree: Tree, hints: Mapping[str, str]) -> Program:
-    """What `container` runs, from its own words and the Dockerfiles, scripts and httpd.confs of the tree."""
-    image = container.image or ""
-    dockerfile, evidence = _dockerfile_for(container, tree.dockerfiles, hints)
-    if dockerfile is not None:
-        base = dockerfile.base
-        environment = {**dockerfile.environment, **container.environment}
-        entrypoint = container.entry_point or dockerfile.entrypoint
-        # As Docker: an entrypoint of the task definition drops the image's CMD.
-        command = container.command or (dockerfile.cmd if container.entry_point is None else None)
-        stop_signal = dockerfile.stop_signal or _IMAGE_STOP_SIGNAL.get(image_name(base), "SIGTERM")
-        folder: str | None = os.path.dirname(dockerfile.file) or "."
-    else:
-        base, folder = image, None
-        environment = dict(container.environment)
-        entrypoint, command = container.entry_point, container.command
-        stop_signal = _IMAGE_STOP_SIGNAL.get(image_name(base), "SIGTERM")
-
-    def program(
-        server: ApacheFragment | GunicornFragment | None,
-        ports: tuple[int, ...],
-        line: CommandLine | None,
-        *,
-        missing: str = "",
-        more: tuple[JoinEvidence, ...] = (),
-        version: str = "",
-        version_span: Span | None = None,
+    def _of_container(
+        self, container: Container, near: str, hints: Mapping[str, str], *, only_unnamed: bool
     ) -> Program:
-        return Program(
-            container=container.name, server=server, ports=ports, command=line, environment=environment,
-            folder=folder, image=image, base=base, stop_signal=_signal_name(stop_signal), version=version,
-            version_span=version_span, evidence=(*evidence, *more), missing=missing, place=container.place,
-            depends_on=container.depends_on,
+        hinted = hints.get(container.name)
+        conf = next((c for c in self._tree.apache if hinted is not None and _is_or_holds(hinted, c)), None)
+        dockerfile, evidence, missing = images.dockerfile_for(
+            container, self._tree.dockerfiles, hints, near, only_unnamed=only_unnamed
+        )
+        if dockerfile is None and conf is not None:
+            evidence = (JoinEvidence(JoinBy.HINT, f"keepalign.toml names {hinted} for {container.name}"),)
+            return self._apache(conf, container, None, evidence, container.command, {})
+        return self._of_image(container, dockerfile, evidence, missing)
+
+    def of_dockerfile(self, dockerfile: DockerfileFragment, name: str) -> Program:
+        """What an image runs when no task definition says otherwise."""
+        return self._of_image(None, dockerfile, (), "", name=name)
+
+    def of_conf(self, conf: ApacheFragment, name: str) -> Program:
+        """An httpd.conf that no image is known to hold."""
+        return self._apache(conf, None, None, (), None, {}, name=name)
+
+    def _of_image(
+        self,
+        container: Container | None,
+        dockerfile: DockerfileFragment | None,
+        evidence: tuple[JoinEvidence, ...],
+        missing: str,
+        *,
+        name: str = "",
+    ) -> Program:
+        environment = dict(dockerfile.environment) if dockerfile is not None else {}
+        entrypoint, command = (dockerfile.entrypoint, dockerfile.cmd) if dockerfile else (None, None)
+        if container is not None:
+            name = container.name
+            environment |= container.environment
+            # As Docker: an entrypoint of the task definition drops the image's CMD.
+            command = container.command or (None if container.entry_point is not None else command)
+            entrypoint = container.entry_point or entrypoint
+        if dockerfile is not None:
+            self.used.add(dockerfile.file)
+        script, why = self._script(entrypoint, dockerfile)
+        line = _joined(entrypoint, command)
+        if script is not None and script.command is not None and entrypoint is not None:
+            environment |= script.environment
+            rest = CommandLine(entrypoint.words[1:], entrypoint.style, entrypoint.place, entrypoint.append_at)
+            line = gunicorn.splice(script.command, _joined(rest, command))
+        found = gunicorn.read_command(line, environment) if line is not None else None
+        if found is not None:
+            return self._gunicorn(found, name, container, dockerfile, evidence, line, environment)
+        base = _base(container, dockerfile)
+        if _is_apache(base, line):
+            held = self._conf(dockerfile)
+            if not isinstance(held, str):
+                conf, how = held
+                joined = (*evidence, how)
+                return self._apache(conf, container, dockerfile, joined, line, environment, name=name)
+            missing = held
+        elif dockerfile is not None:
+            missing = why or f"keepalign has no reader for what {name} runs ({dockerfile.file})"
+        return _program(
+            container, dockerfile, name, line, environment, evidence, missing=missing,
+            ports=container.ports if container is not None else (),
         )  # fmt: skip
 
-    line = _whole_command(entrypoint, command, dockerfile, tree)
-    if line is not None:
-        found = gunicorn.read_command(line, environment)
-        if found is not None:
-            return program(found, found.ports, line)
-    if _is_apache(base, line):
-        conf, how = _conf_for(dockerfile, tree.apache)
-        version = re.match(r"\d+(\.\d+)*", image_tag(base))
-        if conf is None:
-            return program(None, (), line, missing=how, version=version[0] if version else "")
-        return program(
-            conf, conf.listens, line,
-            more=(JoinEvidence(JoinBy.REFERENCE if "COPY" in how else JoinBy.ONLY_CANDIDATE, how),),
-            version=version[0] if version else "",
-            version_span=dockerfile.base_span if dockerfile is not None else None,
+    def _gunicorn(
+        self,
+        server: GunicornFragment,
+        name: str,
+        container: Container | None,
+        dockerfile: DockerfileFragment | None,
+        evidence: tuple[JoinEvidence, ...],
+        line: CommandLine | None,
+        environment: Mapping[str, str | None],
+    ) -> Program:
+        pin = self._pin(dockerfile)
+        origin = Origin(OriginKind.FILE, (Step(pin.span, f"gunicorn=={pin.version}"),)) if pin else None
+        return _program(
+            container, dockerfile, name, line, environment, evidence, server=server, ports=server.ports,
+            version=pin.version if pin else "", version_origin=origin,
         )  # fmt: skip
-    missing = (
-        f"no Dockerfile in the given folders builds image {image or '(none)'} of container {container.name}; "
-        f'give its folder too, or name it in keepalign.toml: [containers] {container.name} = "path"'
-        if dockerfile is None
-        else f"keepalign has no reader for what container {container.name} runs ({dockerfile.file})"
+
+    def _apache(
+        self,
+        conf: ApacheFragment,
+        container: Container | None,
+        dockerfile: DockerfileFragment | None,
+        evidence: tuple[JoinEvidence, ...],
+        line: CommandLine | None,
+        environment: Mapping[str, str | None],
+        *,
+        name: str = "",
+    ) -> Program:
+        self.used.add(conf.file)
+        version = images.httpd_version(_base(container, dockerfile))
+        place = dockerfile.base_span if dockerfile else container.image_span if container else None
+        known = version and place is not None
+        return _program(
+            container, dockerfile, name, line, environment, evidence, server=conf, ports=conf.listens,
+            version=version,
+            version_origin=Origin(OriginKind.FILE, (Step(place, "FROM"),)) if known and place else None,
+        )  # fmt: skip
+
+    def _script(
+        self, entrypoint: CommandLine | None, dockerfile: DockerfileFragment | None
+    ) -> tuple[ScriptFragment | None, str]:
+        """The script that the entrypoint's first word names, or why it is unknown; neither for a program."""
+        if entrypoint is None or not entrypoint.words or entrypoint.words[0].text is None:
+            return None, ""
+        path = entrypoint.words[0].text
+        wanted = os.path.basename(path)
+        named = {s.file: s for s in self._tree.scripts if os.path.basename(s.file) == wanted}
+        # The Dockerfile says which one it copies; else only one of this name can be meant.
+        files = images.copied(dockerfile, named) if dockerfile is not None else []
+        files = files if files else list(named)
+        if len(files) == 1:
+            self.used.add(files[0])
+            return named[files[0]], ""
+        if files:
+            return None, f"the entrypoint {path} may be {' or '.join(files)}; give the folder of one only"
+        if wanted.endswith(".sh") or "entrypoint" in wanted:
+            return None, f"its entrypoint {path} is not in the given folders; give the folder that holds it"
+        return None, ""
+
+    def _conf(self, dockerfile: DockerfileFragment | None) -> tuple[ApacheFragment, JoinEvidence] | str:
+        """The httpd.conf of an image: copied by its Dockerfile, else the only one; or what is missing."""
+        confs = {conf.file: conf for conf in self._tree.apache}
+        found = images.copied(dockerfile, confs) if dockerfile is not None else []
+        mains = [file for file in found if os.path.basename(file).lower() in _APACHE_MAIN]
+        if dockerfile is not None and (len(found) == 1 or len(mains) == 1):
+            file = found[0] if len(found) == 1 else mains[0]
+            return confs[file], JoinEvidence(JoinBy.REFERENCE, f"{dockerfile.file} copies {file}")
+        if len(confs) == 1:
+            (file,) = confs
+            text = f"{file} is the only Apache configuration"
+            return confs[file], JoinEvidence(JoinBy.ONLY_CANDIDATE, text)
+        if not confs:
+            return "no Apache configuration in the given folders; give the folder of its httpd.conf too"
+        files = ", ".join(found or confs)
+        return (
+            f"several Apache configurations ({files}) and no COPY that says which one the image holds;"
+            " give the folder of one only"
+        )
+
+    def _pin(self, dockerfile: DockerfileFragment | None) -> Pin | None:
+        """The pinned gunicorn of an image: in the requirements.txt beside its Dockerfile, else in those that
+        it copies, where they agree.
+        """
+        if dockerfile is None:
+            return None
+        pinned = {r.file: r.versions("gunicorn") for r in self._tree.requirements}
+        beside = os.path.join(os.path.dirname(dockerfile.file), "requirements.txt")
+        files = [beside] if pinned.get(beside) else images.copied(dockerfile, pinned)
+        pins = [pin for file in files for pin in pinned[file]]
+        return pins[0] if len({pin.version for pin in pins}) == 1 else None
+
+
+def _program(
+    container: Container | None,
+    dockerfile: DockerfileFragment | None,
+    name: str,
+    line: CommandLine | None,
+    environment: Mapping[str, str | None],
+    evidence: tuple[JoinEvidence, ...],
+    *,
+    server: ApacheFragment | GunicornFragment | None = None,
+    ports: tuple[int, ...] = (),
+    version: str = "",
+    version_origin: Origin | None = None,
+    missing: str = "",
+) -> Program:
+    base = _base(container, dockerfile)
+    if dockerfile is None and isinstance(server, ApacheFragment) and not base:
+        base = "httpd"  # somewhere it runs as a container's main process, or is stopped as gently
+    signal = (dockerfile.stop_signal if dockerfile is not None else None) or images.stop_signal(base)
+    files = (*([dockerfile.file] if dockerfile else ()), *([server.file] if server is not None else ()))
+    if container is not None:
+        place: Span | None = container.place
+    else:
+        place = dockerfile.base_span if dockerfile is not None else None
+    return Program(
+        container=container.name if container is not None else name,
+        server=server,
+        ports=ports,
+        command=line,
+        environment=environment,
+        folder=(os.path.dirname(dockerfile.file) or ".") if dockerfile is not None else None,
+        image=container.image or "" if container is not None else "",
+        base=base,
+        stop_signal=_signal_name(signal),
+        version=version,
+        version_origin=version_origin,
+        evidence=evidence,
+        missing=missing,
+        place=place,
+        depends_on=container.depends_on if container is not None else (),
+        files=files,
     )
-    return program(None, container.ports, line, missing=missing)
+
+
+def _base(container: Container | None, dockerfile: DockerfileFragment | None) -> str:
+    if dockerfile is not None:
+        return dockerfile.base
+    return container.image or "" if container is not None else ""
+
+
+def _is_or_holds(path: str, conf: ApacheFragment) -> bool:
+    return path in (os.path.normpath(conf.file), os.path.normpath(os.path.dirname(conf.file) or "."))
 
 
 def _signal_name(text: str) -> str:
@@ -145,104 +318,11 @@ def _signal_name(text: str) -> str:
 def _is_apache(base: str, line: CommandLine | None) -> bool:
     if line is not None and line.words and line.words[0].text is not None:
         return os.path.basename(line.words[0].text) in _APACHE_PROGRAMS
-    return image_name(base) == "httpd"
+    return images.holds_apache(base)
 
 
-def _dockerfile_for(
-    container: Container, dockerfiles: Sequence[DockerfileFragment], hints: Mapping[str, str]
-) -> tuple[DockerfileFragment | None, tuple[JoinEvidence, ...]]:
-    """The Dockerfile that builds the container's image: hinted, else by name, else the only one there is."""
-    hinted = hints.get(container.name)
-    if hinted is not None:
-        wanted = os.path.normpath(hinted)
-        for one in dockerfiles:
-            if wanted in (os.path.normpath(one.file), os.path.normpath(os.path.dirname(one.file) or ".")):
-                text = f"keepalign.toml says that {container.name} is built from {hinted}"
-                return one, (JoinEvidence(JoinBy.HINT, text),)
-        return None, ()
-    name = image_name(container.image or "")
-    # "orders-httpd" is built in a folder "orders-httpd", "orders_httpd" or "httpd", in this order.
-    pieces = [p for p in re.split(r"[-_.]", name) if p]
-    scored: list[tuple[int, DockerfileFragment, str]] = []
-    for one in dockerfiles:
-        folder = os.path.basename(os.path.dirname(os.path.abspath(one.file)))
-        suffix = os.path.basename(one.file).partition(".")[2]
-        for label in filter(None, (folder, suffix)):
-            if label == name:
-                scored.append((3, one, label))
-            elif label.replace("_", "-") == name.replace("_", "-"):
-                scored.append((2, one, label))
-            elif label in pieces:
-                scored.append((1, one, label))
-    best = max((score for score, _, _ in scored), default=0)
-    winners = {one.file: (one, label) for score, one, label in scored if score == best}
-    if len(winners) == 1:
-        one, label = next(iter(winners.values()))
-        text = f"image {name} and folder {label} share a name"
-        return one, (JoinEvidence(JoinBy.NAME, text, container.image_span),)
-    if (
-        not winners
-        and len(dockerfiles) == 1
-        and image_tag(container.image or "") == ""
-        and "*" in (container.image or "")
-    ):
-        text = f"{dockerfiles[0].file} is the only Dockerfile"
-        return dockerfiles[0], (JoinEvidence(JoinBy.ONLY_CANDIDATE, text, container.image_span),)
-    return None, ()
-
-
-def _whole_command(
-    entrypoint: CommandLine | None,
-    command: CommandLine | None,
-    dockerfile: DockerfileFragment | None,
-    tree: Tree,
-) -> CommandLine | None:
-    """ENTRYPOINT and CMD as one line, an entrypoint script replaced by what it executes."""
-    if entrypoint is None:
-        return command
-    script = _script_of(entrypoint, dockerfile, tree)
-    if script is not None:
-        rest = CommandLine(entrypoint.words[1:], entrypoint.style, entrypoint.place, entrypoint.append_at)
-        return gunicorn.splice(script, _joined(rest, command))
-    return _joined(entrypoint, command)
-
-
-def _joined(first: CommandLine, second: CommandLine | None) -> CommandLine:
-    if second is None or not second.words:
-        return first
+def _joined(first: CommandLine | None, second: CommandLine | None) -> CommandLine | None:
+    """ENTRYPOINT and CMD as one line."""
+    if first is None or second is None or not second.words:
+        return second if first is None else first
     return CommandLine((*first.words, *second.words), second.style, second.place, second.append_at)
-
-
-def _script_of(
-    entrypoint: CommandLine, dockerfile: DockerfileFragment | None, tree: Tree
-) -> CommandLine | None:
-    """The command of the script that the entrypoint's first word names, when the tree holds it."""
-    if dockerfile is None or not entrypoint.words or entrypoint.words[0].text is None:
-        return None
-    wanted = os.path.basename(entrypoint.words[0].text)
-    folder = os.path.dirname(dockerfile.file)
-    inside = [s for s in tree.scripts if os.path.basename(s.file) == wanted and s.file.startswith(folder)]
-    return inside[0].command if len(inside) == 1 else None
-
-
-def _conf_for(
-    dockerfile: DockerfileFragment | None, apache: Sequence[ApacheFragment]
-) -> tuple[ApacheFragment | None, str]:
-    """The httpd.conf of a container: copied by its Dockerfile, else the only one there is."""
-    if dockerfile is not None:
-        folder = os.path.dirname(dockerfile.file)
-        for sources, destination in dockerfile.copies:
-            for source in sources:
-                path = os.path.normpath(os.path.join(folder, source))
-                for conf in apache:
-                    if (
-                        os.path.normpath(conf.file) == path
-                        or os.path.dirname(os.path.normpath(conf.file)) == path
-                    ):
-                        return conf, f"{dockerfile.file} has COPY {source} {destination}"
-    if len(apache) == 1:
-        return apache[0], f"{apache[0].file} is the only Apache configuration"
-    if not apache:
-        return None, "no Apache configuration in the given folders; give the folder of its httpd.conf too"
-    files = ", ".join(conf.file for conf in apache)
-    return None, f"several Apache configurations ({files}) and no COPY that says which one the image holds"

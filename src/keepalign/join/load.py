@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from keepalign.errors import NothingToRead, UsageError
-from keepalign.join.paths import DeclaredBalancer, Joined, Target, declared_balancer, join
+from keepalign.join.declared import Declarations, DeclaredBalancer, declared_balancer
+from keepalign.join.paths import Target, join
 from keepalign.model.path import Stack
 from keepalign.model.source import Origin, OriginKind, SourceText
 from keepalign.model.workload import Endpoint, Workload
@@ -64,13 +66,13 @@ def load_stack(
 
     Args:
         overlay: file name to bytes that stand for what is on disk.
-        in_front: "aws-alb:idle_timeout=60s": a balancer that the tree does not hold.
+        in_front: "aws-alb:idle_timeout=60s": a balancer that the tree does not hold; at most one.
         longest_request, longest_silence: declared for every endpoint that keepalign.toml does not name.
 
     Raises:
         UsageError: a root does not exist, or `in_front` cannot be understood.
         ReadError: a file cannot be read or understood.
-        NothingToRead: no file below the roots is one that keepalign reads.
+        NothingToRead: below the roots is neither a balancer nor a server, nor anything that hides one.
     """
     request = _Request(tuple(roots), tuple(in_front), longest_request, longest_silence)
     return _load(request, overlay or {})
@@ -78,73 +80,89 @@ def load_stack(
 
 def _load(request: _Request, overlay: Mapping[str, bytes]) -> Loaded:
     tree = read_tree(request.roots, overlay=overlay)
-    if not (tree.terraform or tree.apache or tree.dockerfiles):
-        raise NothingToRead(
-            f"nothing that keepalign reads is below {', '.join(request.roots)}",
-            hint="it reads Terraform (*.tf), Apache httpd (httpd.conf), Dockerfiles and entrypoint scripts",
-        )
-    workload = _workload(tree, request)
-    joined: Joined = join(tree, workload, hints=_container_hints(tree), in_front=_in_front(tree, request))
+    declarations = Declarations(tree.declared, _everywhere(request))
+    joined = join(tree, declarations, in_front=_in_front(tree, request), roots=request.roots)
+    notes = (*tree.notes, *joined.notes)
+    if not (joined.stack.paths or joined.stack.unjoined or notes):
+        _nothing(tree, request.roots)
     return Loaded(
         stack=joined.stack,
         sources=tree.sources,
         targets=joined.targets,
-        notes=tree.notes,
+        notes=notes,
         time_scale_env=next((d.hints.time_scale_env for d in tree.declared if d.hints.time_scale_env), ""),
-        workload=workload,
+        workload=declarations.workload(),
         request=request,
     )
 
 
-def _container_hints(tree: Tree) -> Mapping[str, str]:
-    """Container name to what builds it; paths as the walk names them."""
-    hints: dict[str, str] = {}
-    for declared in tree.declared:
-        base = os.path.dirname(declared.file)
-        for name, path in declared.hints.containers.items():
-            hints[name] = os.path.normpath(os.path.join(base, path))
-    return hints
+def _nothing(tree: Tree, roots: Sequence[str]) -> NoReturn:
+    """Raises: NothingToRead: there is neither a balancer nor a server in what was read, if anything was."""
+    where = ", ".join(roots)
+    if not (tree.terraform or tree.dockerfiles):
+        raise NothingToRead(
+            f"nothing that keepalign reads is below {where}",
+            hint="it reads Terraform (*.tf), Apache httpd (httpd.conf), Dockerfiles and entrypoint scripts",
+        )
+    raise NothingToRead(
+        f"neither a load balancer nor a web server is defined below {where}",
+        hint=f"give the folders that define them too: keepalign check {shlex.join(roots)} TERRAFORM HTTPD",
+    )
 
 
-def _in_front(tree: Tree, request: _Request) -> list[DeclaredBalancer]:
-    """The declared balancers, those of the command line first."""
-    declared: list[tuple[str, Mapping[str, str], Origin]] = []
-    for text in request.in_front:
-        kind, _, rest = text.partition(":")
-        pairs = [pair.partition("=") for pair in rest.split(",") if pair]
-        if any(not sign for _, sign, _ in pairs):
-            raise UsageError(f"--in-front {text}: options are NAME=DURATION", hint=_IN_FRONT_HINT)
-        flags = {name.strip(): value.strip() for name, _, value in pairs}
-        declared.append((kind, flags, Origin(OriginKind.COMMAND_LINE, note=f"--in-front {text}")))
-    for fragment in tree.declared:
-        declared.extend(fragment.hints.in_front)
+def _in_front(tree: Tree, request: _Request) -> DeclaredBalancer | None:
+    """The declared balancer; one on the command line hides those of the files.
+
+    Raises: UsageError: it cannot be understood, or there are several.
+    """
+    given = [_flag(text) for text in request.in_front]
+    given = given or [one for fragment in tree.declared for one in fragment.hints.in_front]
     balancers = []
-    for kind, options, origin in declared:
+    for kind, options, origin in given:
         if kind != "aws-alb":
             raise UsageError(f"{kind!r} is no balancer that keepalign knows", hint=_IN_FRONT_HINT)
         try:
             balancers.append(declared_balancer(options, origin))
         except ValueError as error:
-            raise UsageError(f"{origin.note or kind}: {error}", hint=_IN_FRONT_HINT) from error
-    return balancers
-
-
-def _workload(tree: Tree, request: _Request) -> Workload:
-    """What keepalign.toml declares, and what the command line declares for all that it does not name."""
-    endpoints = [endpoint for declared in tree.declared for endpoint in declared.workload.endpoints]
-    if request.longest_request is not None or request.longest_silence is not None:
-        flags = {"--longest-request": request.longest_request, "--longest-silence": request.longest_silence}
-        note = " ".join(f"{name} {value}" for name, value in flags.items() if value is not None)
-        longest = request.longest_request
-        if longest is not None and request.longest_silence is not None and longest < request.longest_silence:
-            raise UsageError(f"{note}: a request is at least as long as its longest silence")
-        endpoints = [one for one in endpoints if one.path != "/"]
-        endpoints.append(
-            Endpoint(
-                path="/",
-                longest_silence=request.longest_silence,
-                longest_request=longest if longest is not None else request.longest_silence,
-                origin=Origin(OriginKind.COMMAND_LINE, note=note),
-            )
+            place = origin.note or (origin.use.place if origin.use is not None else kind)
+            raise UsageError(f"{place}: {error}", hint=_IN_FRONT_HINT) from error
+    if len(balancers) > 1:
+        said = " and ".join(one.said for one in balancers)
+        raise UsageError(
+            f"two balancers are declared ({said}), and nothing says which server each stands in front of",
+            hint="give the folders of one service at a time, with its balancer",
         )
-    return Workload(tuple(endpoints))
+    return balancers[0] if balancers else None
+
+
+def _flag(text: str) -> tuple[str, Mapping[str, str], Origin]:
+    """--in-front KIND:NAME=DURATION,… Raises: UsageError."""
+    kind, _, rest = text.partition(":")
+    pairs = [pair.partition("=") for pair in rest.split(",") if pair]
+    if any(not sign for _, sign, _ in pairs):
+        raise UsageError(f"--in-front {text}: options are NAME=DURATION", hint=_IN_FRONT_HINT)
+    options = {name.strip(): value.strip() for name, _, value in pairs}
+    return kind, options, Origin(OriginKind.COMMAND_LINE, note=f"--in-front {text}")
+
+
+def _everywhere(request: _Request) -> Endpoint | None:
+    """What the command line declares for all endpoints that no keepalign.toml names.
+
+    Raises: UsageError: a request shorter than a silence in it.
+    """
+    flags = {"--longest-request": request.longest_request, "--longest-silence": request.longest_silence}
+    note = " ".join(f"{name} {value}" for name, value in flags.items() if value is not None)
+    if not note:
+        return None
+    longest, silence = request.longest_request, request.longest_silence
+    if longest is not None and silence is not None and longest < silence:
+        raise UsageError(
+            f"{note}: a request is at least as long as its longest silence",
+            hint="raise --longest-request, or lower --longest-silence",
+        )
+    return Endpoint(
+        path="/",
+        longest_silence=silence,
+        longest_request=longest if longest is not None else silence,
+        origin=Origin(OriginKind.COMMAND_LINE, note=note),
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from keepalign.model.finding import Finding, Undecided
 from keepalign.model.ladder import LadderView
 from keepalign.model.setting import Setting
-from keepalign.model.source import Span, Unit
+from keepalign.model.source import Edit, Unit
 from keepalign.model.timers import Role
 from keepalign.units import Duration
 
@@ -54,14 +54,6 @@ class CheckResult:
     def paths_of(self, finding: Finding) -> tuple[str, ...]:
         """The names of all paths that `finding` speaks of."""
         return self.shared.get(finding, (finding.path,))
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Replace the bytes of `span` by `text` in UTF-8; an empty span inserts."""
-
-    span: Span
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

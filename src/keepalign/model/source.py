@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from keepalign.errors import UnsolvablePath
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -66,22 +68,29 @@ class SourceText:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Replace the bytes of `span` with `text`; an empty span inserts."""
+    """Replace the bytes of `span` with `text` in UTF-8; an empty span inserts."""
 
     span: Span
     text: str
 
 
 def edited(data: bytes, edits: Iterable[Edit]) -> bytes:
-    """`data` with all edits made; insertions at one place keep their order.
+    """`data` with all edits made; every byte outside their spans stays as it is.
 
-    Raises: ValueError: two edits overlap.
+    Equal edits are made once, because several paths may share a setting. Insertions at one place keep their
+    order.
+
+    Raises: UnsolvablePath: two different edits want the same bytes, or a span lies outside `data`.
     """
     pieces: list[bytes] = []
     position = 0
-    for edit in sorted(edits, key=lambda e: (e.span.start, e.span.end)):
-        if edit.span.start < position:
-            raise ValueError(f"two edits overlap at {edit.span.place}")
+    # The sort is stable, and puts an insertion in front of a replacement that begins at the same byte.
+    for edit in sorted(dict.fromkeys(edits), key=lambda e: (e.span.start, e.span.end)):
+        if edit.span.start < position or edit.span.end > len(data):
+            raise UnsolvablePath(
+                f"{edit.span.place}: two changes want the same bytes",
+                hint="change this place by hand, then run keepalign again",
+            )
         pieces += (data[position : edit.span.start], edit.text.encode())
         position = edit.span.end
     return b"".join((*pieces, data[position:]))

@@ -2,45 +2,37 @@
 
 An overlay maps a file, named as the walk names it, to bytes that stand for what is on disk: so `fix` reads
 its own edits back before it writes them.
+
+A file that a reader knows by its name must be readable, else the reading ends with a ReadError; what may or
+may not be configuration and cannot be looked at becomes a note.
 """
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from typing import Final
 
-from keepalign.errors import ReadError, UsageError
+from keepalign.errors import ReadError
 from keepalign.model.source import SourceText
-from keepalign.readers import dockerfile, keepalign_toml, shell
+from keepalign.readers import dockerfile, keepalign_toml, requirements_txt, shell
+from keepalign.readers._files import Listing, walk
 from keepalign.readers._fragments import ApacheFragment, DockerfileFragment, KeepalignToml, ScriptFragment
 from keepalign.readers._reader import Note
 from keepalign.readers.apache_httpd import ApacheReader
+from keepalign.readers.requirements_txt import RequirementsTxt
 from keepalign.readers.terraform.fragment import TerraformFragment
 
-# Never configuration of the stack: version control, package folders, tool state.
-_SKIPPED_FOLDERS: Final = frozenset(
-    {
-        ".git",
-        ".hg",
-        ".svn",
-        ".terraform",
-        ".venv",
-        "venv",
-        "node_modules",
-        "__pycache__",
-        ".tox",
-        ".mypy_cache",
-    }
-)
+_TERRAFORM: Final = (".tf", ".tofu", ".tf.json", ".tofu.json")
 # Terraform's own, and what `file` and `templatefile` are given in practice.
-_TERRAFORM_READS: Final = (
-    ".tf", ".tofu", ".tf.json", ".tfvars", ".json", ".tpl", ".tftpl", ".tmpl", ".yaml", ".yml",
-)  # fmt: skip
+_TERRAFORM_READS: Final = (*_TERRAFORM, ".tfvars", ".json", ".tpl", ".tftpl", ".tmpl", ".yaml", ".yml")
+_APACHE_MAIN: Final = ("httpd.conf", "apache2.conf")
 # Far above any hand-written configuration; a larger file is data.
 _LARGEST_FILE: Final = 2 * 1024 * 1024
+_HEAD: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +43,13 @@ class Tree:
     """
 
     sources: Mapping[str, SourceText]
-    terraform: tuple[TerraformFragment, ...]
-    apache: tuple[ApacheFragment, ...]
-    dockerfiles: tuple[DockerfileFragment, ...]
-    scripts: tuple[ScriptFragment, ...]
-    declared: tuple[KeepalignToml, ...]
-    notes: tuple[Note, ...]
+    terraform: tuple[TerraformFragment, ...] = ()
+    apache: tuple[ApacheFragment, ...] = ()
+    dockerfiles: tuple[DockerfileFragment, ...] = ()
+    scripts: tuple[ScriptFragment, ...] = ()
+    requirements: tuple[RequirementsTxt, ...] = ()
+    declared: tuple[KeepalignToml, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 class _Files:
@@ -67,61 +60,57 @@ class _Files:
         self.sources: dict[str, SourceText] = {}
 
     def read(self, file: str) -> SourceText:
+        """The whole file. Raises: ReadError: no regular file that can be opened, too large, or no text."""
         known = self.sources.get(file)
         if known is not None:
             return known
         data = self._overlay.get(file)
         if data is None:
             try:
-                with open(file, "rb") as stream:
-                    data = stream.read(_LARGEST_FILE + 1)
+                data = _bytes(file, _LARGEST_FILE + 1)
             except OSError as error:
                 raise ReadError(
-                    f"cannot be read: {error.strerror or error}",
-                    file=file,
-                    hint="check the path and its permissions",
+                    f"cannot be read: {error.strerror or error}", file=file, hint=_next_step(file)
                 ) from error
         if len(data) > _LARGEST_FILE:
             raise ReadError(
                 "is larger than 2 MiB", file=file, hint="configuration files are smaller; is this one?"
             )
+        if b"\0" in data[:_HEAD]:
+            raise ReadError(
+                "is no text: it holds zero bytes",
+                file=file,
+                hint="it is named like configuration; rename it, or give folders that do not hold it",
+            )
         source = self.sources[file] = SourceText(file, data)
         return source
 
     def head(self, file: str) -> bytes:
-        """The first 4,096 bytes, for recognition; empty when the file cannot be read."""
+        """The first 4,096 bytes, for recognition; not kept. Raises: OSError."""
         if file in self._overlay:
-            return self._overlay[file][:4096]
-        try:
-            with open(file, "rb") as stream:
-                return stream.read(4096)
-        except OSError:
-            return b""
+            return self._overlay[file][:_HEAD]
+        return _bytes(file, _HEAD)
 
 
-def walk(roots: Sequence[str]) -> list[str]:
-    """Every regular file below the roots, sorted within its folder; a root that is a file stands for itself.
+def _bytes(file: str, limit: int) -> bytes:
+    """The first bytes of a regular file. Raises: OSError: also for anything else than a regular file."""
 
-    Links are not followed. Files keep the name under which the user reaches them.
+    def opener(path: str, flags: int) -> int:
+        # A pipe that nobody writes to would block for ever in open().
+        handle = os.open(path, flags | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise OSError(0, "it is no regular file", path)
+        return handle
 
-    Raises: UsageError: a root does not exist.
-    """
-    found: dict[str, None] = {}
-    for root in roots:
-        if os.path.isfile(root):
-            found[os.path.normpath(root)] = None
-            continue
-        if not os.path.isdir(root):
-            raise UsageError(
-                f"{root}: no such file or folder", hint="give the folders that hold your configuration"
-            )
-        for folder, folders, files in os.walk(root):
-            folders[:] = sorted(f for f in folders if f not in _SKIPPED_FOLDERS)
-            for name in sorted(files):
-                path = os.path.normpath(os.path.join(folder, name))
-                if not os.path.islink(path):
-                    found[path] = None
-    return list(found)
+    with open(file, "rb", opener=opener) as stream:
+        return stream.read(limit)
+
+
+def _next_step(file: str) -> str:
+    if os.path.islink(file) and not os.path.exists(file):
+        return f"the link leads to {os.readlink(file)}, which does not exist; restore it, or remove the link"
+    return "check the path and its permissions"
 
 
 def read_tree(roots: Sequence[str], *, overlay: Mapping[str, bytes] | None = None) -> Tree:
@@ -132,47 +121,98 @@ def read_tree(roots: Sequence[str], *, overlay: Mapping[str, bytes] | None = Non
         ReadError: a file that a reader recognises cannot be read or understood.
     """
     files = _Files(overlay or {})
-    listed = walk(roots)
-    terraform = _read_terraform(listed, files)
-    apache = _read_apache(listed, files)
+    listing = walk(roots)
+    notes = list(listing.notes)
+    modules: dict[str, None] = {}
+    apache_mains: list[str] = []
     dockerfiles: list[DockerfileFragment] = []
     scripts: list[ScriptFragment] = []
+    requirements: list[RequirementsTxt] = []
     declared: list[KeepalignToml] = []
+    apache_reader = ApacheReader()
     dockerfile_reader = dockerfile.DockerfileReader()
     script_reader = shell.ScriptReader()
+    requirements_reader = requirements_txt.RequirementsReader()
     toml_reader = keepalign_toml.KeepalignTomlReader()
-    for file in listed:
-        head = files.head(file)
+    for file in listing.files:
+        if _is_terraform(os.path.basename(file)):
+            modules[os.path.dirname(file) or "."] = None
+            continue
+        unreadable = ""
+        try:
+            head = files.head(file)
+        except OSError as error:
+            head, unreadable = b"", error.strerror or str(error)
         if toml_reader.recognise(file, head):
             declared.append(toml_reader.read(files.read(file)))
         elif dockerfile_reader.recognise(file, head):
             dockerfiles.append(dockerfile_reader.read(files.read(file)))
+        elif apache_reader.recognise(file, head):
+            apache_mains.append(file)
+        elif requirements_reader.recognise(file, head):
+            requirements.append(requirements_reader.read(files.read(file)))
         elif script_reader.recognise(file, head):
             scripts.append(script_reader.read(files.read(file)))
-    notes = [
-        note
-        for fragments in (terraform, apache, dockerfiles, scripts, declared)
-        for fragment in fragments
-        for note in fragment.notes
-    ]
+        elif unreadable and os.path.isfile(file):
+            notes.append(Note(None, f"{file} was not looked at: {unreadable}; check its permissions"))
+    terraform = _read_terraform(list(modules), files)
+    apache = _read_apache(apache_reader, apache_mains, files)
+    for fragments in (terraform, apache, dockerfiles, scripts, requirements, declared):
+        for fragment in fragments:
+            notes += fragment.notes
     return Tree(
         sources=files.sources,
         terraform=tuple(terraform),
         apache=tuple(apache),
         dockerfiles=tuple(dockerfiles),
         scripts=tuple(scripts),
+        requirements=tuple(requirements),
         declared=tuple(declared),
         notes=tuple(notes),
     )
 
 
-def _read_terraform(listed: Sequence[str], files: _Files) -> list[TerraformFragment]:
+def _is_terraform(name: str) -> bool:
+    # Editors' files; Terraform passes them over (internal/configs, IsIgnoredFile).
+    return name.endswith(_TERRAFORM) and not name.startswith((".", "#"))
+
+
+class _Folder(Mapping[str, bytes]):
+    """The files of one folder that Terraform may read, by name; each is opened when it is asked for."""
+
+    def __init__(self, folder: str, files: _Files) -> None:
+        self._files = files
+        self._paths: dict[str, str] = {}
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            return  # the reader says that the module's folder was not found
+        for name in names:
+            path = os.path.normpath(os.path.join(folder, name))
+            if name.endswith(_TERRAFORM):
+                # Kept though it may be no file that can be read: then reading it says so.
+                wanted = _is_terraform(name) and not os.path.isdir(path)
+            else:
+                wanted = name.endswith(_TERRAFORM_READS) and os.path.isfile(path)
+            if wanted:
+                self._paths[name] = path
+
+    def __getitem__(self, name: str) -> bytes:
+        """Raises: ReadError: the file cannot be read."""
+        return self._files.read(self._paths[name]).data
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+
+def _read_terraform(folders: Sequence[str], files: _Files) -> list[TerraformFragment]:
     """The root modules: every folder with Terraform files that no other folder calls as a module."""
-    folders: dict[str, list[str]] = {}
-    for file in listed:
-        name = os.path.basename(file)
-        if fnmatch(name, "*.tf") or fnmatch(name, "*.tofu"):
-            folders.setdefault(os.path.dirname(file) or ".", [])
     if not folders:
         return []
     # Imported on need: tree-sitter costs start-up time that a tree without Terraform should not pay.
@@ -180,53 +220,46 @@ def _read_terraform(listed: Sequence[str], files: _Files) -> list[TerraformFragm
 
     called: set[str] = set()
 
-    def module_files(folder: str) -> Mapping[str, bytes]:
-        """The files of one folder that Terraform may read, by name; none when it is missing."""
-        try:
-            names = sorted(os.listdir(folder))
-        except OSError:
-            return {}
-        paths = {name: os.path.normpath(os.path.join(folder, name)) for name in names}
-        return {
-            name: files.read(path).data
-            for name, path in paths.items()
-            if name.endswith(_TERRAFORM_READS) and os.path.isfile(path) and not os.path.islink(path)
-        }
-
     def load_child(folder: str) -> Mapping[str, bytes]:
-        called.add(os.path.normpath(folder))
-        return module_files(folder)
+        # One folder may be reached by an absolute and by a relative name.
+        called.add(os.path.realpath(folder))
+        return _Folder(folder, files)
 
-    fragments = [read_module(module_files(folder), folder, loader=load_child) for folder in folders]
-    return [fragment for fragment in fragments if os.path.normpath(fragment.file) not in called]
+    fragments = [read_module(_Folder(folder, files), folder, loader=load_child) for folder in folders]
+    return [fragment for fragment in fragments if os.path.realpath(fragment.file) not in called]
 
 
-def _read_apache(listed: Sequence[str], files: _Files) -> list[ApacheFragment]:
+def _read_apache(reader: ApacheReader, mains: Sequence[str], files: _Files) -> list[ApacheFragment]:
     """The main configuration files of Apache: those that no other includes."""
-    reader = ApacheReader()
-    mains = [file for file in listed if reader.recognise(file, files.head(file))]
     included: set[str] = set()
+    fragments: dict[str, ApacheFragment] = {}
+    # The usual names of a main file first: a piece that one of them includes need not stand on its own.
+    for main in sorted(mains, key=lambda file: os.path.basename(file).lower() not in _APACHE_MAIN):
+        if main in included:
+            continue
 
-    def include_from(main: str) -> list[ApacheFragment]:
-        def include(pattern: str) -> list[SourceText]:
-            # Relative to ServerRoot, a folder of the image: look beside the main file for the same tail.
-            matches = _matches_beside(main, pattern, listed)
+        def include(pattern: str, main: str = main) -> list[SourceText]:
+            matches = _matches_beside(main, pattern)
             included.update(matches)
             return [files.read(match) for match in matches]
 
-        return [reader.read_tree(files.read(main), include)]
-
-    fragments = [fragment for main in mains for fragment in include_from(main)]
-    return [fragment for fragment in fragments if fragment.file not in included]
+        fragments[main] = reader.read_tree(files.read(main), include)
+    return [fragments[main] for main in mains if main in fragments and main not in included]
 
 
-def _matches_beside(main: str, pattern: str, listed: Sequence[str]) -> list[str]:
-    """Files of the tree that an Include of `main` can mean: the longest tail of the pattern that matches."""
-    folder = os.path.dirname(main)
+def _matches_beside(main: str, pattern: str) -> list[str]:
+    """The files that an Include of `main` can mean: those that the longest tail of the pattern matches.
+
+    A pattern is relative to ServerRoot, a folder of the image; in the tree the same tail lies beside `main`.
+    """
+    folder = glob.escape(os.path.dirname(main))
     parts = [part for part in pattern.split("/") if part]
     for skip in range(len(parts)):
-        tail = os.path.normpath(os.path.join(folder, *parts[skip:]))
-        matches = [file for file in listed if file != main and fnmatch(file, tail)]
+        found = glob.glob(os.path.join(folder, *parts[skip:]))
+        matches = [path for path in map(os.path.normpath, found) if os.path.isfile(path) and path != main]
         if matches:
-            return matches
+            return sorted(matches)
     return []
+
+
+__all__ = ["Listing", "Tree", "read_tree", "walk"]

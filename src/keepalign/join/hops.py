@@ -1,0 +1,123 @@
+"""One process with its settings: what a reader and the product's documented defaults say together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keepalign.defaults import load
+from keepalign.join.containers import Program
+from keepalign.join.declared import DeclaredBalancer
+from keepalign.join.settings import effective
+from keepalign.model.path import Hop, JoinEvidence, Product
+from keepalign.model.setting import Disabled, Setting, Unknown
+from keepalign.model.source import Origin, OriginKind
+from keepalign.model.timers import Role
+from keepalign.readers._fragments import ApacheFragment, ApacheHost, GunicornFragment, ProxyRoute
+from keepalign.readers._reader import Absent
+from keepalign.readers.terraform.fragment import LoadBalancer
+
+
+def _alb_settings(idle: Setting, client_keep_alive: Setting) -> Mapping[Role, Setting]:
+    # One ALB attribute is three timers: silence of a client, age of a pooled connection, silence of a
+    # response (the attribute's page: defaults/aws_alb.toml).
+    return {
+        Role.SERVER_IDLE: idle,
+        Role.UPSTREAM_POOL_IDLE: idle,
+        Role.UPSTREAM_READ: idle,
+        Role.UPSTREAM_CONNECT: load(Product.AWS_ALB).setting("target connect timeout (fixed)"),
+        Role.CLIENT_CONN_MAX_AGE: client_keep_alive,
+    }
+
+
+def alb(balancer: LoadBalancer, name: str) -> Hop:
+    """A load balancer of the tree. `name`: its address, made unique."""
+    return Hop(
+        name=name,
+        product=Product.AWS_ALB,
+        settings=_alb_settings(
+            effective(balancer.idle_timeout, Product.AWS_ALB),
+            effective(balancer.client_keep_alive, Product.AWS_ALB),
+        ),
+        place=balancer.place,
+    )
+
+
+def declared_alb(declared: DeclaredBalancer) -> Hop:
+    """A load balancer that the tree does not hold."""
+    return Hop(
+        name="aws-alb",
+        product=Product.AWS_ALB,
+        settings=_alb_settings(declared.idle_timeout, load(Product.AWS_ALB).setting("client_keep_alive")),
+    )
+
+
+def apache(
+    program: Program,
+    conf: ApacheFragment,
+    host: ApacheHost,
+    route: ProxyRoute | None,
+    joined: tuple[JoinEvidence, ...],
+) -> Hop:
+    """Apache as `host` of its configuration answers; `route` is None where it answers by itself."""
+    timeout = effective(host.timeout, Product.APACHE_HTTPD)
+    settings: dict[Role, Setting] = {
+        Role.SERVER_IDLE: effective(host.keep_alive_timeout, Product.APACHE_HTTPD),
+        Role.SERVER_BODY_READ: timeout,
+    }
+    if conf.graceful_shutdown_timeout is not None:
+        settings[Role.SHUTDOWN_GRACE] = effective(conf.graceful_shutdown_timeout, Product.APACHE_HTTPD)
+    if route is not None:
+        # mod_proxy: no `timeout=`, no ProxyTimeout: the value of Timeout.
+        settings[Role.UPSTREAM_READ] = effective(
+            route.timeout, Product.APACHE_HTTPD, default_option="Timeout"
+        )
+        settings[Role.UPSTREAM_POOL_IDLE] = effective(
+            route.ttl, Product.APACHE_HTTPD, default_option="ProxyPass ttl="
+        )
+    return Hop(
+        name=program.container,
+        product=Product.APACHE_HTTPD,
+        settings=settings,
+        version=program.version,
+        version_origin=program.version_origin,
+        traits={"mpm": conf.mpm} if conf.mpm else {},
+        joined=joined,
+        place=host.place,
+    )
+
+
+def gunicorn(program: Program, server: GunicornFragment, joined: tuple[JoinEvidence, ...]) -> Hop:
+    """gunicorn as its command line starts it."""
+    settings: dict[Role, Setting] = {}
+    if server.keep_alive is not None:
+        settings[Role.SERVER_IDLE] = effective(server.keep_alive, Product.GUNICORN)
+    elif server.worker_class == "sync":
+        # The sync worker answers `Connection: close` (defaults/gunicorn.toml, keepalive).
+        note = "the sync worker closes after each response"
+        settings[Role.SERVER_IDLE] = Disabled(
+            option="keepalive", origin=Origin(OriginKind.DEFAULT, note=note)
+        )
+    if server.timeout is not None and server.worker_class == "sync":
+        # For the other classes `timeout` is a heartbeat of the worker, no limit of a request.
+        settings[Role.HANDLER_TIMEOUT] = effective(server.timeout, Product.GUNICORN)
+    elif server.timeout is not None and server.worker_class == "*":
+        reason = "the worker class is not known, and it decides whether timeout limits a request"
+        settings[Role.HANDLER_TIMEOUT] = Unknown(
+            option="timeout",
+            origin=server.timeout.origin
+            if not isinstance(server.timeout, Absent)
+            else Origin(OriginKind.DEFAULT),
+            reason=reason,
+        )
+    if server.graceful_timeout is not None:
+        settings[Role.SHUTDOWN_GRACE] = effective(server.graceful_timeout, Product.GUNICORN)
+    return Hop(
+        name=program.container,
+        product=Product.GUNICORN,
+        settings=settings,
+        version=program.version,
+        version_origin=program.version_origin,
+        traits={"worker_class": server.worker_class},
+        joined=joined,
+        place=server.place or program.place,
+    )

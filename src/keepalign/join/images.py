@@ -1,0 +1,147 @@
+"""Which Dockerfile builds a container's image, and which files of the tree that image holds."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatch
+from typing import Final
+
+from keepalign.model.path import JoinBy, JoinEvidence
+from keepalign.readers._fragments import DockerfileFragment
+from keepalign.readers.terraform.fragment import Container
+
+# STOPSIGNAL of the official images, which a Dockerfile that builds on them inherits (docker-library's
+# httpd and nginx Dockerfiles).
+_STOP_SIGNALS: Final = {"httpd": "SIGWINCH", "nginx": "SIGQUIT"}
+# Where the official images are published: Docker Hub, and its mirror at AWS.
+_OFFICIAL: Final = re.compile(r"(?:(?:docker\.io/)?(?:library/)?|public\.ecr\.aws/docker/library/)([a-z]+)")
+
+
+def image_name(image: str) -> str:
+    """The last path component without tag and digest: "orders-httpd" of "*/orders-httpd:latest"."""
+    return image.rsplit("/", 1)[-1].split("@", 1)[0].split(":", 1)[0]
+
+
+def image_tag(image: str) -> str:
+    """The tag, empty when there is none: "2.4" of "httpd:2.4"."""
+    last = image.rsplit("/", 1)[-1].split("@", 1)[0]
+    return last.split(":", 1)[1] if ":" in last else ""
+
+
+def httpd_version(image: str) -> str:
+    """The version of Apache in an official image, from its tag; empty for other images and other tags.
+
+    The tag of anybody else's image, though it be called httpd, counts their own releases.
+    """
+    official = _OFFICIAL.fullmatch(image.split("@", 1)[0].removesuffix(f":{image_tag(image)}"))
+    version = re.match(r"2(\.\d+)*", image_tag(image))
+    return version[0] if official and official[1] == "httpd" and version else ""
+
+
+def stop_signal(base: str) -> str:
+    """STOPSIGNAL of a base image; Docker's default where it is not one that keepalign knows."""
+    return _STOP_SIGNALS.get(image_name(base), "SIGTERM")
+
+
+def holds_apache(base: str) -> bool:
+    """Whether an image runs Apache when nothing else is said: httpd, and PHP with Apache."""
+    name = image_name(base)
+    return name == "httpd" or (name == "php" and "apache" in image_tag(base).split("-"))
+
+
+def copied(dockerfile: DockerfileFragment, files: Iterable[str]) -> list[str]:
+    """Those of `files` that the Dockerfile copies into its image.
+
+    Sources are relative to the build's context: the Dockerfile's own folder, or one above it.
+    """
+    files = list(files)
+    base = os.path.dirname(dockerfile.file)
+    sources = [source for copies, _ in dockerfile.copies for source in copies]
+    while True:
+        paths = [os.path.normpath(os.path.join(base, source.lstrip("/"))) for source in sources]
+        found = [file for file in files if any(_covers(path, os.path.normpath(file)) for path in paths)]
+        above = os.path.dirname(base)
+        if found or above == base:
+            return found
+        base = above
+
+
+def _covers(path: str, file: str) -> bool:
+    """Whether a copied file, folder or pattern takes `file` along."""
+    if path == ".":
+        return not file.startswith(("/", ".."))
+    return file == path or file.startswith(f"{path}{os.sep}") or fnmatch(file, path)
+
+
+def dockerfile_for(
+    container: Container,
+    dockerfiles: Sequence[DockerfileFragment],
+    hints: Mapping[str, str],
+    near: str,
+    *,
+    only_unnamed: bool,
+) -> tuple[DockerfileFragment | None, tuple[JoinEvidence, ...], str]:
+    """The Dockerfile that builds the container's image: hinted, else by name, else the only one there is.
+
+    Args:
+        near: the folder of the Terraform module; of Dockerfiles with equal names, the nearest to it counts.
+        only_unnamed: no other container of its task has an image whose name cannot be resolved.
+    Returns: the Dockerfile, how it was found, and why there is none: what would supply it.
+    """
+    hinted = hints.get(container.name)
+    if hinted is not None:
+        for one in dockerfiles:
+            if hinted in (os.path.normpath(one.file), os.path.normpath(os.path.dirname(one.file) or ".")):
+                text = f"keepalign.toml says that {container.name} is built from {hinted}"
+                return one, (JoinEvidence(JoinBy.HINT, text),), ""
+        return None, (), (
+            f"keepalign.toml says that {container.name} is built from {hinted}, and no Dockerfile is read"
+            " there; correct the path, or give that folder too"
+        )  # fmt: skip
+    image = container.image or ""
+    name = image_name(image)
+    best = _by_name(name, dockerfiles, near)
+    if len(best) == 1:
+        text = f"image {name} and {best[0].file} share a name"
+        return best[0], (JoinEvidence(JoinBy.NAME, text, container.image_span),), ""
+    supply = f'name it in keepalign.toml: [containers] {container.name} = "path"'
+    if best:
+        files = ", ".join(one.file for one in best)
+        return None, (), f"image {name} of container {container.name} may be built from {files}; {supply}"
+    if "*" in name and len(dockerfiles) == 1 and only_unnamed:
+        text = f"{dockerfiles[0].file} is the only Dockerfile"
+        return dockerfiles[0], (JoinEvidence(JoinBy.ONLY_CANDIDATE, text, container.image_span),), ""
+    return None, (), (
+        f"no Dockerfile in the given folders builds image {image or '(none)'} of container {container.name}; "
+        f"give its folder too, or {supply}"
+    )  # fmt: skip
+
+
+def _by_name(name: str, dockerfiles: Sequence[DockerfileFragment], near: str) -> list[DockerfileFragment]:
+    """The Dockerfiles whose folder or suffix fits the image's name best; several where they fit equally well.
+
+    "orders-httpd" is built in a folder "orders-httpd", "orders_httpd" or "httpd", in this order; of several
+    "httpd", the one below a folder "orders" comes first, then the one nearest to `near`.
+    """
+    pieces = {piece for piece in re.split(r"[-_.]", name) if piece}
+    scored: list[tuple[tuple[int, int, int], DockerfileFragment]] = []
+    for one in dockerfiles:
+        folder = os.path.abspath(os.path.dirname(one.file))
+        *above, last = folder.split(os.sep)
+        labels = [label for label in (last, os.path.basename(one.file).partition(".")[2]) if label]
+        fits = max((_fit(label, name, pieces) for label in labels), default=0)
+        if fits:
+            shared = len(os.path.commonpath([folder, os.path.abspath(near)]))
+            scored.append(((fits, len(pieces.intersection(above)), shared), one))
+    best = max((score for score, _ in scored), default=None)
+    return [one for score, one in scored if score == best]
+
+
+def _fit(label: str, name: str, pieces: set[str]) -> int:
+    if label == name:
+        return 3
+    if label.replace("_", "-") == name.replace("_", "-"):
+        return 2
+    return int(label in pieces)

@@ -1,0 +1,77 @@
+"""Servers that no service of the tree puts behind a balancer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keepalign.join import routes
+from keepalign.join.containers import Program, Programs
+from keepalign.join.names import unique
+from keepalign.join.ways import Ways
+from keepalign.readers import gunicorn
+from keepalign.readers._fragments import ApacheFragment
+from keepalign.readers.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Servers that may belong together.
+
+    Args:
+        programs: by container.
+        what: the service or task definition that runs them; empty for loose ones.
+        one_task: they run in one task; else they are just what the tree holds.
+    """
+
+    programs: Mapping[str, Program]
+    what: str = ""
+    one_task: bool = False
+
+    @property
+    def fronts(self) -> list[Program]:
+        """Where requests come in."""
+        return routes.fronts(self.programs, one_task=self.one_task)
+
+
+def loose_servers(tree: Tree, programs: Programs, ways: Ways) -> Servers:
+    """The servers of Dockerfiles and httpd.confs that no container of the tree runs.
+
+    A Dockerfile of something that keepalign has no reader for is told only when nothing else was found: a
+    tree may hold many that have no part in answering requests. So is a script that no Dockerfile starts.
+    """
+    on_tasks = set(programs.used)
+    found: dict[str, Program] = {}
+    unknown: list[Program] = []
+    unused = [one for one in tree.dockerfiles if one.file not in on_tasks]
+    names = unique([(_name_of(one.file), (f"({one.file})",)) for one in unused])
+    for dockerfile, name in zip(unused, names, strict=True):
+        program = programs.of_dockerfile(dockerfile, name)
+        server = program.server
+        if server is None:
+            unknown.append(program)
+        elif not (isinstance(server, ApacheFragment) and server.file in on_tasks):
+            found[name] = program
+    for conf in tree.apache:
+        if conf.file not in programs.used:
+            name = conf.file if "httpd" in found else "httpd"
+            found[name] = programs.of_conf(conf, name)
+    ways.keep_notes(found.values())
+    for script in tree.scripts:
+        runs = gunicorn.read_command(script.command) if script.command is not None else None
+        if runs is not None and script.file not in programs.used:
+            missing = "no Dockerfile in the given folders starts it; give the folder of its Dockerfile too"
+            ways.miss(f"gunicorn in {script.file}", runs.place, missing)
+    if ways.empty and not found:
+        for program in unknown:
+            ways.miss(f"Dockerfile {program.files[0]}", program.place, program.missing)
+    return Servers(found)
+
+
+def _name_of(dockerfile: str) -> str:
+    """What people call what a Dockerfile builds: what its name says beside "Dockerfile", else its folder."""
+    base = os.path.basename(dockerfile)
+    first, _, last = base.partition(".")
+    told = first if last.lower() in ("dockerfile", "containerfile") else last
+    return told or os.path.basename(os.path.dirname(os.path.abspath(dockerfile)))

@@ -1,0 +1,195 @@
+"""The paths through one target of a balancer, and the target itself, as the lab can run it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from keepalign.join import hops, routes
+from keepalign.join.containers import Program
+from keepalign.join.declared import Declarations
+from keepalign.join.names import unique
+from keepalign.model.lifecycle import Lifecycle
+from keepalign.model.path import Hop, JoinEvidence, RequestPath, Stack, Unjoined
+from keepalign.model.source import Span
+from keepalign.readers._fragments import ApacheFragment, GunicornFragment, ProxyRoute
+from keepalign.readers._reader import Note
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One target of a balancer as the lab needs it: what runs in a task, and which container is in front.
+
+    Args:
+        name: of the service; without one, of the file that says what runs.
+        programs: the containers of one task, by name; without a task, the server in front and its backends.
+        front: name of the container that the balancer connects to; `port` is where.
+        paths: names of the request paths through this target that a request without a host name can take.
+    """
+
+    name: str
+    programs: Mapping[str, Program]
+    front: str
+    port: int | None
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The request paths, per target what the lab needs to run it, and what the command lines left open."""
+
+    stack: Stack
+    targets: tuple[Target, ...]
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What all paths through one target share.
+
+    Args:
+        label: how their names begin; empty: with the host name, else the file, of the web server.
+        qualifiers: what tells this target from another of the same name, the most telling first.
+        files: where the target is described.
+        one_task: its programs run in one task.
+    """
+
+    label: str
+    qualifiers: tuple[str, ...]
+    alb: Hop
+    lifecycle: Lifecycle | None
+    joined: tuple[JoinEvidence, ...]
+    files: tuple[str, ...]
+    one_task: bool = True
+
+
+class Ways:
+    """Collects paths, targets and what could not be joined."""
+
+    def __init__(self, declarations: Declarations) -> None:
+        self._declarations = declarations
+        self._paths: list[tuple[RequestPath, tuple[str, ...]]] = []
+        self._targets: list[tuple[Target, tuple[str, ...], tuple[int, ...]]] = []
+        self._unjoined: dict[Unjoined, None] = {}
+        self._notes: dict[Note, None] = {}
+
+    def joined(self) -> Joined:
+        """Everything, under names that are unique."""
+        names = unique([(path.name, qualifiers) for path, qualifiers in self._paths])
+        paths = tuple(replace(path, name=n) for (path, _), n in zip(self._paths, names, strict=True))
+        target_names = unique([(target.name, qualifiers) for target, qualifiers, _ in self._targets])
+        targets = tuple(
+            replace(target, name=name, paths=tuple(names[index] for index in indexes))
+            for (target, _, indexes), name in zip(self._targets, target_names, strict=True)
+        )
+        return Joined(Stack(paths, tuple(self._unjoined)), targets, tuple(self._notes))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no path was found yet."""
+        return not self._paths
+
+    def miss(self, what: str, place: Span | None, missing: str) -> None:
+        """Something that was read is on no path; told once."""
+        self._unjoined[Unjoined(what, place, missing)] = None
+
+    def keep_notes(self, programs: Iterable[Program]) -> None:
+        """What the command lines of `programs` left open."""
+        for program in programs:
+            if isinstance(program.server, GunicornFragment):
+                self._notes |= dict.fromkeys(program.server.notes)
+
+    def runs(self, file: str) -> bool:
+        """Whether a target runs what `file` says."""
+        return any(file in p.files for target, _, _ in self._targets for p in target.programs.values())
+
+    def _add(self, path: RequestPath, way: Way) -> int:
+        self._paths.append((path, way.qualifiers))
+        return len(self._paths) - 1
+
+    def ends_at_balancer(self, way: Way) -> None:
+        """A path of which nothing is known behind the balancer: its own times can be judged all the same."""
+        endpoints = self._declarations.workload(way.files).below(("/",), "/")
+        self._add(RequestPath(way.label, "/", (way.alb,), way.lifecycle, endpoints), way)
+
+    def through(
+        self, way: Way, programs: Mapping[str, Program], front: Program, port: int | None, place: Span | None
+    ) -> None:
+        """The paths through a server that a balancer connects to, and the target that they make.
+
+        Args:
+            front: a program whose server is known.
+            programs: what runs beside `front`, by container.
+            port: the balancer connects to; None when it is not known.
+            place: where somebody says that it does.
+        """
+        files = (*way.files, *(file for program in programs.values() for file in program.files))
+        workload = self._declarations.workload(files)
+        used = {front.container: front}
+        joined = (*way.joined, *front.evidence)
+        if isinstance(front.server, ApacheFragment):
+            answering = routes.hosts_for_port(front.server, port)
+            if not answering:
+                missing = (
+                    f"no virtual host of {front.server.file} listens on port {port};"
+                    " correct the container's port, or the Listen and VirtualHost lines"
+                )
+                self.miss(f"container {front.container}", place, missing)
+                self.ends_at_balancer(way)
+                return
+            port = port if port is not None else next(iter(answering[0].ports), None)
+            indexes = []
+            for host in answering:
+                about = host.server_name or front.server.file
+                label = f"{way.label} {about}" if way.label and len(answering) > 1 else way.label or about
+                prefixes = routes.prefixes_of(host)
+                for prefix, route in routes.routes_of(host, workload):
+                    apache = hops.apache(front, front.server, host, route, joined)
+                    behind = self._behind(way, programs, front, route, used)
+                    endpoints = workload.below(prefixes, prefix)
+                    path = RequestPath(
+                        f"{label} {prefix}", prefix, (way.alb, apache, *behind), way.lifecycle, endpoints
+                    )
+                    index = self._add(path, way)
+                    if host is answering[0]:
+                        # The lab's requests name no host, so the first one answers them.
+                        indexes.append(index)
+        else:
+            assert isinstance(front.server, GunicornFragment)
+            hop = hops.gunicorn(front, front.server, joined)
+            endpoints = workload.below(("/",), "/")
+            path = RequestPath(way.label or front.container, "/", (way.alb, hop), way.lifecycle, endpoints)
+            indexes = [self._add(path, way)]
+        if front.ports:
+            # Without a port nothing can be started. Of a task, all containers run.
+            target = Target(
+                name=way.label or front.files[0],
+                programs=programs if way.one_task else used,
+                front=front.container,
+                port=port if port is not None else front.ports[0],
+                paths=(),
+            )
+            self._targets.append((target, way.qualifiers, tuple(indexes)))
+
+    def _behind(
+        self,
+        way: Way,
+        programs: Mapping[str, Program],
+        front: Program,
+        route: ProxyRoute | None,
+        used: dict[str, Program],
+    ) -> tuple[Hop, ...]:
+        """The hop that a route leads to, noted in `used`; none when it is not known, which is told."""
+        if route is None:
+            return ()
+        inner = routes.backend(route, front, programs, one_task=way.one_task)
+        if isinstance(inner, str):
+            self.miss(f"backend {route.url} of {front.container}", route.place, inner)
+            return ()
+        program, evidence = inner
+        if not isinstance(program.server, GunicornFragment):
+            missing = "a second Apache stands there, and keepalign follows one proxy so far"
+            self.miss(f"backend {route.url} of {front.container}", route.place, missing)
+            return ()
+        used[program.container] = program
+        return (hops.gunicorn(program, program.server, (evidence, *program.evidence)),)

@@ -1,0 +1,143 @@
+"""The documented defaults: complete rows, known words, and values that agree with one another."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib.resources import files
+
+import pytest
+
+from keepalign import defaults
+from keepalign.defaults import Documented
+from keepalign.model.path import Product
+from keepalign.model.setting import Default, Setting, Unknown, Unlimited
+from keepalign.model.source import OriginKind, Unit
+from keepalign.model.timers import Role
+from keepalign.units import ZERO, Duration
+
+ROWS = [(product, row) for product in Product for row in defaults.load(product).rows]
+IDS = [f"{product} {row.option}" for product, row in ROWS]
+every_row = pytest.mark.parametrize(("product", "row"), ROWS, ids=IDS)
+
+KEYS = {
+    "option", "role", "default_s", "since", "until", "unit", "minimum_s", "maximum_s", "granularity_s",
+    "late_by_s", "scalable", "evidence", "note", "source",
+}  # fmt: skip
+EVIDENCE = {"doc", "source", "measured", "secondhand", "unverified"}
+COUNTS = {Role.SERVER_MAX_REQUESTS}
+"""Roles that are no durations."""
+
+DOCUMENTED = {
+    # Elastic Load Balancing: load balancer attributes, target group attributes, health checks.
+    (Product.AWS_ALB, "idle_timeout"): 60,
+    (Product.AWS_ALB, "client_keep_alive"): 3600,
+    (Product.AWS_ALB, "target connect timeout (fixed)"): 10,
+    (Product.AWS_ALB, "deregistration_delay"): 300,
+    (Product.AWS_ALB, "health_check.interval"): 30,
+    (Product.AWS_ALB, "health_check.timeout"): 5,
+    # ECS: ContainerDefinition (Fargate), CreateService.
+    (Product.AWS_ECS, "stopTimeout"): 30,
+    (Product.AWS_ECS, "health_check_grace_period_seconds"): 0,
+    # Apache httpd 2.4: core, mod_proxy, mpm_common.
+    (Product.APACHE_HTTPD, "KeepAliveTimeout"): 5,
+    (Product.APACHE_HTTPD, "MaxKeepAliveRequests"): "none",
+    (Product.APACHE_HTTPD, "Timeout"): 60,
+    (Product.APACHE_HTTPD, "ProxyTimeout"): "none",
+    (Product.APACHE_HTTPD, "ProxyPass timeout="): "none",
+    (Product.APACHE_HTTPD, "ProxyPass ttl="): "unlimited",
+    (Product.APACHE_HTTPD, "GracefulShutdownTimeout"): "unlimited",
+    # gunicorn/config.py.
+    (Product.GUNICORN, "keepalive"): 2,
+    (Product.GUNICORN, "timeout"): 30,
+    (Product.GUNICORN, "graceful_timeout"): 30,
+}
+"""Vendor's values, written down a second time: a slip of the pen in a table changes what findings say."""
+
+
+def test_values_are_those_that_the_vendors_document() -> None:
+    found = {
+        (product, row.option): row.default.seconds if row.default is not None else row.kind
+        for product, row in ROWS
+    }
+    assert found == DOCUMENTED
+
+
+@pytest.mark.parametrize("product", Product)
+def test_table_of_a_product_is_read_whole(product: Product) -> None:
+    raw = tomllib.loads((files(defaults) / f"{product}.toml").read_text("utf-8"))
+    assert set(raw) == {"label", "checked", "setting"}
+    assert re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", raw["checked"])
+    assert all(set(row) <= KEYS for row in raw["setting"]), "a key that nobody reads"
+    loaded = defaults.load(product)
+    assert (loaded.label, len(loaded.rows)) == (raw["label"], len(raw["setting"]))
+    assert len({(row.option, row.since) for row in loaded.rows}) == len(loaded.rows)
+
+
+@every_row
+def test_row_says_on_what_it_rests(product: Product, row: Documented) -> None:
+    assert row.source.startswith("https://")
+    assert set(row.evidence.split("+")) <= EVIDENCE
+
+
+@every_row
+def test_row_uses_known_words(product: Product, row: Documented) -> None:
+    assert row.role in set(Role)
+    assert row.kind in ("value", "none", "unlimited", "disabled")
+    assert row.unit in Unit
+    assert row.scalable or row.note, "what cannot be scaled says why"
+    for version in (row.since, row.until):
+        assert re.fullmatch(r"(\d+(\.\d+)*)?", version)
+
+
+@every_row
+def test_numbers_of_a_row_are_in_order(product: Product, row: Documented) -> None:
+    lowest = row.minimum if row.minimum is not None else ZERO
+    highest = row.maximum if row.maximum is not None else Duration.of(s=10**7)
+    assert ZERO <= lowest < highest
+    if row.default is not None:
+        assert lowest <= row.default <= highest
+    if row.granularity is not None:
+        assert row.granularity > ZERO
+        for value in (row.default, row.minimum, row.maximum):
+            assert value is None or value.us % row.granularity.us == 0
+    assert row.late_by >= ZERO
+
+
+@every_row
+def test_row_has_what_the_lab_needs_to_run_it(product: Product, row: Documented) -> None:
+    """A time that a server takes can be divided only where its steps are known, and how late it fires."""
+    if Role(row.role) in COUNTS:
+        assert row.granularity is None
+        return
+    assert row.granularity is not None
+    raw = tomllib.loads((files(defaults) / f"{product}.toml").read_text("utf-8"))
+    (written,) = [one for one in raw["setting"] if one["option"] == row.option]
+    fires = row.role in (Role.SERVER_IDLE, Role.UPSTREAM_READ, Role.HANDLER_TIMEOUT)
+    servers = product in (Product.APACHE_HTTPD, Product.GUNICORN)
+    assert ("late_by_s" in written) or not (fires and servers)
+
+
+@every_row
+def test_setting_of_a_row_is_its_kind_with_its_origin(product: Product, row: Documented) -> None:
+    kinds: dict[str, type[Setting]] = {"value": Default, "none": Unknown, "unlimited": Unlimited}
+    setting = defaults.load(product).setting(row.option)
+    assert type(setting) is kinds[row.kind]
+    assert (setting.option, setting.origin.kind) == (row.option, OriginKind.DEFAULT)
+    assert setting.origin.source == row.source
+    assert setting.origin.note.startswith(f"{defaults.load(product).label} default")
+
+
+def test_option_that_is_not_in_the_table_is_a_fault_of_ours() -> None:
+    with pytest.raises(KeyError, match="no option 'nope'"):
+        defaults.load(Product.GUNICORN).row("nope")
+
+
+def test_rows_of_a_role_are_in_the_order_of_the_file() -> None:
+    rows = defaults.load(Product.APACHE_HTTPD).for_role(Role.UPSTREAM_READ)
+    assert [row.option for row in rows] == ["ProxyTimeout", "ProxyPass timeout="]
+
+
+def test_versions_are_told_in_words() -> None:
+    row = defaults.load(Product.GUNICORN).row("timeout")
+    assert row.versions == ""
