@@ -185,7 +185,8 @@ def test_requests_are_relayed_recorded_and_logged(tmp_path: Path) -> None:
             clients = await lab.send(schedule)
             records = lab.balancer.records
             assert {(c.status, c.failure, c.sender) for c in clients} == {(200, ClientFailure.NONE, "target")}
-            assert [r.trace_root for r in records] == [c.trace_root for c in clients]
+            # Records come in the order in which requests end, which a busy machine may change.
+            assert sorted(r.trace_root for r in records) == [c.trace_root for c in clients]
             assert {(r.status, r.ending, r.target) for r in records} == {
                 (200, Ending.RESPONSE, str(lab.target.address))
             }
