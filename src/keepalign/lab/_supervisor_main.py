@@ -37,7 +37,7 @@ from typing import Any, NoReturn
 MARKER = ".keepalign-run"
 MARKER_TEXT = "keepalign made this folder and removes it when its run ends\n"
 STOP_WAIT_S = 2.0
-NICENESS = 10
+NICENESS = 19
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
@@ -243,11 +243,25 @@ def _signal(pid: int, number: int) -> None:
         return  # it has just ended
 
 
+def _step_back() -> None:
+    """Let the balancer's process go first: in life it is another machine, and never waits for its targets.
+
+    Where Linux schedules by session (autogroup), niceness counts only within a session, so the session itself
+    must be told.
+    """
+    try:
+        with open("/proc/self/autogroup", "w", encoding="ascii") as group:
+            group.write(str(NICENESS))
+    except OSError:
+        return  # no such kernel, or asked too often: niceness alone has to do
+
+
 def _become(command: dict[str, Any], parent: int, errors: int) -> NoReturn:
     """In the forked child: a session of its own, nothing inherited but what was asked for, the program."""
     what = command["argv"][0]
     try:
         os.setsid()
+        _step_back()
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(1)  # the supervisor died before the line above
@@ -287,8 +301,8 @@ def remove_folder(folder: str) -> bool:
 def main(arguments: list[str]) -> None:
     os.chdir("/")  # the folder must not be in use when it is removed
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    # In life the balancer is another machine; here it must not wait for a processor behind its targets.
     os.nice(NICENESS)
+    _step_back()
     supervisor = _Supervisor(arguments[0], keep="--keep" in arguments[1:])
     try:
         supervisor.serve()
