@@ -2,7 +2,8 @@
 
 causes/<slug>.md, causes/index.md   from the rules' docstrings and metadata
 cli.md                              from the real --help
-check-v1.schema.json                from the types of JSON v1
+check-v1.schema.json                from the types of JSON v1 of `check`
+prove-v1.schema.json                from the types of JSON v1 of `prove`
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 import click
 
 from keepalign.cli import COMMANDS, cli
-from keepalign.reports import json_v1
+from keepalign.reports import json_v1, proof_v1
 from keepalign.rules import RULES, Rule
 
 REFERENCE: Final = Path(__file__).parent / "reference"
@@ -47,6 +48,7 @@ def pages() -> Mapping[Path, str]:
         REFERENCE / "causes" / "index.md": _index(),
         REFERENCE / "cli.md": _cli(),
         REFERENCE / "check-v1.schema.json": json_v1.schema().decode(),
+        REFERENCE / "prove-v1.schema.json": proof_v1.schema().decode(),
     }
 
 

@@ -15,7 +15,8 @@ from keepalign import rules
 from keepalign.join import load_stack
 from keepalign.lab.loop import run
 from keepalign.model.proof import Row, Verdict
-from keepalign.prove.proof import ENOUGH, Proven, prove
+from keepalign.prove.proof import Proven, prove
+from keepalign.prove.verdict import ENOUGH
 from keepalign.rules import Rule
 
 STORY = Path(__file__).parents[1] / "examples" / "orders-api" / "broken"
@@ -59,6 +60,7 @@ def test_proof_of_the_story_holds(proven: Proven) -> None:
     assert proof.factor == 10
     assert not proof.stand_ins
     assert proof.runs[1].ok == proof.runs[1].requests
+    assert proven.after is not None
     assert proven.after.access_log
     assert all(len(shlex.split(line)) == 34 for line in proven.after.access_log)
 

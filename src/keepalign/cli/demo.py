@@ -27,7 +27,7 @@ def command(seed: int) -> int:
     No cloud, no root, nothing changed: the example's own Apache and gunicorn run behind keepalign's balancer
     with their own configuration, broken and fixed, ten times as fast as in life.
     """
-    from keepalign.cli._proof import run_proof
+    from keepalign.cli._proof import changes_of, run_proof
     from keepalign.join import load_stack
     from keepalign.prove.example import story
     from keepalign.prove.proof import prepare
@@ -39,8 +39,7 @@ def command(seed: int) -> int:
     show(_opening(repaired.before.findings), sys.stdout)
     sys.stdout.flush()
     proven = run_proof(loaded, seed=seed, keep=False)
-    changes = [f"{c.setting.option} of {c.hop} → {c.value}" for c in proven.repair.plan.changes]
-    show(report(proven.proof, list(dict.fromkeys(changes))), sys.stdout)
+    show(report(proven.proof, changes_of(proven)), sys.stdout)
     show(_closing(proven.proof), sys.stdout)
     return 0 if proven.proof.holds else 1
 
@@ -51,8 +50,8 @@ def _opening(findings: tuple[Finding, ...]) -> list[Line]:
     lines = [
         line(("The orders API", "bold")),
         *wrapped(
-            "Apache httpd and two gunicorn pools in one ECS task, behind an AWS load balancer. Every value in "
-            "its configuration looks reasonable. Yet now and then a request ends in a 502 or a 504, the "
+            "Apache httpd and two gunicorn pools in one ECS task, behind an AWS load balancer. Every value "
+            "in its configuration looks reasonable. Yet now and then a request ends in a 502 or a 504, the "
             "application's log shows nothing, and nobody can make it happen.",
             first="",
         ),

@@ -15,11 +15,12 @@ from keepalign.join.paths import Target
 from keepalign.lab.arrivals import Schedule
 from keepalign.lab.balancer import LabBalancer
 from keepalign.lab.clock import LoopClock
-from keepalign.lab.load import LoadGenerator, lateness
+from keepalign.lab.ending import supervised
+from keepalign.lab.lag import Lags, Late, measure
+from keepalign.lab.load import LoadGenerator
 from keepalign.lab.scale import Scale
 from keepalign.lab.service import LabService
-from keepalign.lab.supervisor import Supervisor
-from keepalign.lab.tasks import Application, Ports, TaskFactory
+from keepalign.lab.tasks import Application, Ports, TaskFactory, missing_backends
 from keepalign.lab.wire import Wire
 from keepalign.machines.balancer import BalancerConfig, HealthCheckConfig
 from keepalign.machines.service import ContainerConfig, ServiceConfig
@@ -34,6 +35,13 @@ from keepalign.units import ZERO, Duration, Instant
 
 # One way between balancer and targets in two availability zones; never scaled (`Wire`).
 ONE_WAY: Final = Duration.of(ms=0.5)
+
+SHORTEST_WAIT: Final = Duration.of(s=0.5)
+"""For what must merely be answered (a connection, a health check): a busy machine holds a process up for
+longer than a small part of a second, and no comparison rests on these times."""
+
+_CLIENT_IDLE: Final = Duration.of(s=1)
+_CLIENT_LIMIT: Final = Duration.of(s=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class Run:
     Args:
         trace: requests and events.
         started: when the load began.
-        latency: how late this process acted on its timers at worst: the `e` of the race window.
+        lags: how late this process acted, all along: the `e` of the race window.
         logs: the servers' own logs, "task-1/httpd.log" to text.
         access_log: the balancer's log lines.
         diffs: what the lab replaced, per container.
@@ -78,7 +86,7 @@ class Run:
     experiment: Experiment
     trace: Trace
     started: Instant
-    latency: Duration
+    lags: Lags
     logs: Mapping[str, str]
     access_log: tuple[str, ...]
     diffs: Mapping[str, str]
@@ -101,7 +109,7 @@ async def run(
     """
     loop = asyncio.get_running_loop()
     clock = LoopClock(loop)
-    async with Supervisor.start(folder, keep=keep) as supervisor:
+    async with supervised(folder, keep=keep) as supervisor:
         access_log = folder / "access.log"
         async with LabBalancer(
             balancer_config(experiment.paths, experiment.scale),
@@ -124,11 +132,16 @@ async def run(
             service = LabService(service_config(experiment), factory, balancer, clock)
             await service.start()
             started = clock.now()
-            generator = LoadGenerator("127.0.0.1", balancer.port, clock)
-            async with asyncio.TaskGroup() as group:
-                load = group.create_task(generator.run(experiment.schedule, progress))
-                if experiment.deploy_at is not None:
-                    group.create_task(_deploy(service, experiment.deploy_at))
+            generator = load_generator(experiment, balancer.port, clock)
+            looks: list[Late] = []
+            probe = asyncio.create_task(measure(clock, looks))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    load = group.create_task(generator.run(experiment.schedule, progress))
+                    if experiment.deploy_at is not None:
+                        group.create_task(_deploy(service, experiment.deploy_at))
+            finally:
+                probe.cancel()
             # What the balancer sees of the end of the run is no part of it.
             records, balancer_events = tuple(balancer.records), list(balancer.events)
             await service.stop()
@@ -137,11 +150,25 @@ async def run(
             experiment=experiment,
             trace=Trace(tuple(load.result()), records, tuple(events)),
             started=started,
-            latency=lateness(load.result(), 100),
+            lags=Lags(looks),
             logs=_logs(folder),
             access_log=tuple(access_log.read_text("utf-8").splitlines()),
             diffs=dict(factory.diffs),
         )
+
+
+def load_generator(experiment: Experiment, port: int, clock: LoopClock) -> LoadGenerator:
+    """A client whose own limits race with none of the balancer's."""
+    idle = balancer_config(experiment.paths, experiment.scale).idle_timeout
+    declared = (e.longest_request for e in experiment.workload.endpoints if e.longest_request is not None)
+    longest = experiment.scale.down(max(declared, default=ZERO))
+    return LoadGenerator(
+        "127.0.0.1",
+        port,
+        clock,
+        idle_limit=min(_CLIENT_IDLE, idle / 3),
+        request_limit=max(_CLIENT_LIMIT, longest * 2),
+    )
 
 
 async def _deploy(service: LabService, after: Duration) -> None:
@@ -166,7 +193,9 @@ def balancer_config(paths: tuple[RequestPath, ...], scale: Scale) -> BalancerCon
             _scaled(lifecycle.deregistration_delay, scale, Duration.of(s=300)) if lifecycle else ZERO
         ),
         client_keep_alive=_scaled(alb.settings[Role.CLIENT_CONN_MAX_AGE], scale, Duration.of(s=3600)),
-        connect_timeout=_scaled(alb.settings[Role.UPSTREAM_CONNECT], scale, Duration.of(s=10)),
+        connect_timeout=max(
+            _scaled(alb.settings[Role.UPSTREAM_CONNECT], scale, Duration.of(s=10)), SHORTEST_WAIT
+        ),
         health_check=_health_check(lifecycle, scale),
         # On paper deregistration takes effect at once; the proof takes AWS at its word and says so.
         deregistration_lag=ZERO,
@@ -176,20 +205,25 @@ def balancer_config(paths: tuple[RequestPath, ...], scale: Scale) -> BalancerCon
 def _health_check(lifecycle: Lifecycle | None, scale: Scale) -> HealthCheckConfig:
     check = lifecycle.health_check if lifecycle is not None else None
     if check is None:
-        return HealthCheckConfig(
-            path="/",
-            interval=scale.down(Duration.of(s=30)),
-            timeout=scale.down(Duration.of(s=5)),
-            matcher="200-499",
-        )
+        interval, timeout = _check_times(scale.down(Duration.of(s=30)), scale.down(Duration.of(s=5)))
+        return HealthCheckConfig(path="/", interval=interval, timeout=timeout, matcher="200-499")
+    interval, timeout = _check_times(
+        _scaled(check.interval, scale, Duration.of(s=30)), _scaled(check.timeout, scale, Duration.of(s=5))
+    )
     return HealthCheckConfig(
         path=check.path,
-        interval=_scaled(check.interval, scale, Duration.of(s=30)),
-        timeout=_scaled(check.timeout, scale, Duration.of(s=5)),
+        interval=interval,
+        timeout=timeout,
         healthy_threshold=check.healthy_threshold,
         unhealthy_threshold=check.unhealthy_threshold,
         matcher=check.matcher,
     )
+
+
+def _check_times(interval: Duration, timeout: Duration) -> tuple[Duration, Duration]:
+    """Interval and timeout of a health check, of which the first must be the longer one."""
+    timeout = max(timeout, SHORTEST_WAIT)
+    return max(interval, timeout * 1.2), timeout
 
 
 def _scaled(setting: Setting, scale: Scale, fallback: Duration) -> Duration:
@@ -209,14 +243,23 @@ def service_config(experiment: Experiment) -> ServiceConfig:
         default = Duration.of(s=30)
         return _scaled(stops[name].stop_timeout, scale, default) if name in stops else scale.down(default)
 
+    def container(name: str, depends_on: tuple[str, ...]) -> ContainerConfig:
+        return ContainerConfig(name, stop_timeout(name), depends_on)
+
+    stand_ins = tuple(missing_backends(experiment.target))
+    front = experiment.target.front
     grace = lifecycle.health_check_grace if lifecycle is not None else None
     return ServiceConfig(
         desired_count=deployment.desired_count if deployment is not None else 2,
         minimum_healthy_percent=deployment.minimum_healthy_percent if deployment is not None else 100,
         maximum_percent=deployment.maximum_percent if deployment is not None else 200,
-        containers=tuple(
-            ContainerConfig(name, stop_timeout(name), program.depends_on)
-            for name, program in experiment.target.programs.items()
+        containers=(
+            *(
+                # What it proxies to must outlive it, as the machines that the stand-ins stand for do.
+                container(name, (*program.depends_on, *(stand_ins if name == front else ())))
+                for name, program in experiment.target.programs.items()
+            ),
+            *(container(name, ()) for name in stand_ins),
         ),
         health_check_grace=_scaled(grace, scale, ZERO) if grace is not None else ZERO,
         deregistration_poll=scale.down(Duration.of(s=5)),

@@ -20,9 +20,9 @@ from keepalign.model.setting import Setting, value_of
 from keepalign.model.timers import Role
 from keepalign.units import ZERO, Duration
 
-# Below 30 ms two timers on a busy machine cannot be told apart: servers fire a few ms late (defaults/*.toml,
-# late_by_s) and a process may wait that long for a processor.
-_SMALLEST_DIFFERENCE: Final = Duration.of(ms=30)
+# Below this, two timers on a busy machine cannot be told apart: a process may wait that long for a processor
+# (measured on two processors with a load of 25 to 40: 35 to 120 ms at worst within half a minute).
+_SMALLEST_DIFFERENCE: Final = Duration.of(ms=100)
 _LARGEST_FACTOR: Final = 60
 _MILLISECOND: Final = Duration.of(ms=1)
 
@@ -67,7 +67,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The chosen factor, and what it could not do: `rounded` names values that granularity moved."""
+    """The chosen factor, and what it could not do: `rounded` names values that granularity moved by more
+    than a millisecond."""
 
     factor: int
     rounded: tuple[str, ...] = ()
@@ -139,9 +140,9 @@ def choose(paths: Sequence[RequestPath], *, at_most: int = _LARGEST_FACTOR) -> S
     pairs = comparisons(paths)
     factor = next((f for f in range(at_most, 1, -1) if all(pair.kept_at(f) for pair in pairs)), 1)
     moved = {
-        f"{timer.name} {timer.value} runs as {timer.at(factor)} (steps of {timer.granularity})": None
+        f"{timer.name} {timer.value} runs as {timer.at(factor)} (whole steps of {timer.granularity})": None
         for pair in pairs
         for timer in (pair.first, pair.second)
-        if timer.at(factor) != timer.value / factor
+        if timer.granularity > _MILLISECOND and timer.at(factor) != timer.value / factor
     }
     return Scale(factor, tuple(moved))

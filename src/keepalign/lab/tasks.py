@@ -10,7 +10,7 @@ import os
 import shutil
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from keepalign.errors import LabError
 from keepalign.join.containers import Program
 from keepalign.join.paths import Target
 from keepalign.join.settings import effective
+from keepalign.lab.ending import supervised
 from keepalign.lab.recipes import Launch, apache_httpd, gunicorn, stand_in
 from keepalign.lab.scale import Scale
 from keepalign.lab.supervisor import ProcessHandle, Supervisor
@@ -111,19 +112,20 @@ class TaskFactory:
         folder = self.folder / f"task-{task}"
         # Apache's workers run as another user and must be able to enter.
         folder.mkdir(mode=0o755, parents=True)
-        programs = list(self.target.programs.values())
+        programs = self.target.programs.values()
         front = self.target.programs[self.target.front]
+        front_port = _front_port(self.target)
+        missing = missing_backends(self.target)
         here = {port: self.ports.take() for program in programs for port in program.ports}
-        backends = _missing_backends(programs, front)
-        here |= {port: self.ports.take() for port in backends}
+        here |= {port: self.ports.take() for port in missing.values()}
         launches: dict[str, Launch] = {}
         for program in programs:
             if isinstance(program.server, GunicornFragment):
                 launches[program.container] = self._gunicorn(program, program.server, folder, here)
-        for port in backends:
-            launches[f"stand-in-{port}"] = self._stand_in(folder, here[port])
+        for name, port in missing.items():
+            launches[name] = self._stand_in(folder, here[port])
         if isinstance(front.server, ApacheFragment):
-            launches[front.container] = self._apache(front, front.server, folder, here)
+            launches[front.container] = self._apache(front, front.server, folder, here, here[front_port])
         handles: dict[str, ProcessHandle] = {}
         started: list[tuple[str, Launch, ProcessHandle, Path]] = []
         for name, launch in launches.items():
@@ -140,46 +142,48 @@ class TaskFactory:
             started.append((name, launch, handle, log))
         for name, launch, handle, log in started:
             await _until_ready(name, launch, handle, log)
-        port = here[self._front_port(front)]
-        return StartedTask(TargetAddress("127.0.0.1", port), handles)
-
-    def _front_port(self, front: Program) -> int:
-        """The port that the balancer connects to, in life."""
-        return self.target.port if self.target.port in front.ports else front.ports[0]
+        return StartedTask(TargetAddress("127.0.0.1", here[front_port]), handles)
 
     def _apache(
-        self, program: Program, conf: ApacheFragment, folder: Path, here: Mapping[int, int]
+        self, program: Program, conf: ApacheFragment, folder: Path, here: Mapping[int, int], port: int
     ) -> Launch:
-        source = self.sources[conf.file]
         rewritten = apache_httpd.rewrite(
-            source, conf, folder=folder, ports=here, backends=here, scale=self.scale.factor
+            self.sources[conf.file],
+            conf,
+            folder=folder,
+            ports=here,
+            backends=here,
+            scale=self.scale.factor,
+            sources=self.sources,
         )
-        path = folder / "httpd.conf"
-        path.write_bytes(rewritten.text)
         self.diffs.setdefault(program.container, rewritten.diff)
-        port = here[self._front_port(program)]
-        return apache_httpd.launch(folder, path, port, program.stop_signal)
+        env = environment(program, self.time_scale_env, self.scale)
+        return apache_httpd.launch(folder, rewritten, port, program.stop_signal, env)
 
     def _gunicorn(
         self, program: Program, fragment: GunicornFragment, folder: Path, here: Mapping[int, int]
     ) -> Launch:
         assert program.command is not None
-        application = self.applications[program.container]
-        port = here[program.ports[0]]
+        if not program.ports:
+            raise LabError(
+                f"{program.command.place.place}: the port that {program.container} binds is not known",
+                hint="a Unix socket, or an address whose variable has no value, cannot be run",
+            )
+        stands_in = bool(self.applications[program.container].stand_in_because)
         cwd = program.folder or str(folder)
-        env = environment(program, self.time_scale_env, self.scale)
+        env = environment(program, self.time_scale_env, self.scale, stand_in=stands_in)
         env["HOME"] = str(folder)  # gunicorn keeps its control socket there
-        if application.stand_in_because:
+        if stands_in:
             cwd = str(folder)
             shutil.copy(stand_in.__file__, folder / "stand_in.py")
-            env[stand_in.VARIABLE] = _declared(self.workload, self.scale)
+            env[stand_in.VARIABLE] = declared(self.workload, self.scale)
         words = gunicorn.arguments(
             program.command,
             fragment,
-            port=port,
+            ports=[here[port] for port in program.ports],
             times=times_of(fragment),
             scale=self.scale.factor,
-            application=gunicorn.STAND_IN if application.stand_in_because else None,
+            application=gunicorn.STAND_IN if stands_in else None,
         )
         before = " ".join(word.text or "?" for word in program.command.words)
         self.diffs.setdefault(program.container, f"-{before}\n+gunicorn {' '.join(words)}\n")
@@ -188,7 +192,7 @@ class TaskFactory:
             env=env,
             cwd=cwd,
             stop_signal=program.stop_signal,
-            port=port,
+            port=here[program.ports[0]],
             ready_line="Booting worker with pid",
             ready_count=fragment.workers or 1,
         )
@@ -196,16 +200,32 @@ class TaskFactory:
     def _stand_in(self, folder: Path, port: int) -> Launch:
         return Launch(
             argv=(sys.executable, "-I", stand_in.__file__, str(port)),
-            env={"PATH": os.environ.get("PATH", ""), stand_in.VARIABLE: _declared(self.workload, self.scale)},
+            env={"PATH": os.environ.get("PATH", ""), stand_in.VARIABLE: declared(self.workload, self.scale)},
             cwd=str(folder),
             stop_signal="SIGTERM",
             port=port,
+            ready_line=stand_in.READY,
         )
 
 
+def _front_port(target: Target) -> int:
+    """The port that the balancer connects to, in life. Raises: LabError: it is not known."""
+    ports = target.programs[target.front].ports
+    if target.port is not None and target.port in ports:
+        return target.port
+    if not ports:
+        raise LabError(
+            f"the port that {target.front} listens on is not known",
+            hint="write it as a number, or give its variable a value",
+        )
+    return ports[0]
+
+
 def times_of(fragment: GunicornFragment) -> dict[str, Setting]:
-    """gunicorn's times, defaults filled in, by option name."""
+    """gunicorn's times, defaults filled in, by option name; `keepalive` where the worker class has it."""
     reads = {"timeout": fragment.timeout, "graceful_timeout": fragment.graceful_timeout}
+    if fragment.keep_alive is not None:
+        reads["keepalive"] = fragment.keep_alive
     rows = load(Product.GUNICORN)
     return {
         option: effective(read, Product.GUNICORN, default_option=option)
@@ -215,9 +235,13 @@ def times_of(fragment: GunicornFragment) -> dict[str, Setting]:
     }
 
 
-def environment(program: Program, time_scale_env: str, scale: Scale) -> dict[str, str]:
+def environment(
+    program: Program, time_scale_env: str, scale: Scale, *, stand_in: bool = False
+) -> dict[str, str]:
     """The container's own variables with known values, a PATH, and the factor for the application."""
     env = {key: text for key, text in program.environment.items() if text is not None}
+    if program.command is not None and isinstance(program.server, GunicornFragment):
+        env = gunicorn.environment(program.command, env, stand_in=stand_in)
     # The image's PATH names folders of the image.
     env["PATH"] = os.environ.get("PATH", "")
     env["PYTHONDONTWRITEBYTECODE"] = "1"  # the user's tree stays as it is
@@ -226,52 +250,84 @@ def environment(program: Program, time_scale_env: str, scale: Scale) -> dict[str
     return env
 
 
-def rehearse(target: Target, scale: Scale, time_scale_env: str) -> dict[str, Application]:
-    """Which applications can run as they are: loads each once. Takes about 0.3 s per container.
+async def rehearse(target: Target, scale: Scale, time_scale_env: str, folder: Path) -> dict[str, Application]:
+    """Which applications can run as they are: loads each once. Takes about 0.3 s, and at most 20 s.
 
     An application runs itself when it loads here and its times can be divided; else the stand-in answers.
+
+    Args:
+        folder: does not exist yet; made, and removed at the end.
     """
-    found: dict[str, Application] = {}
-    for name, program in target.programs.items():
-        if not isinstance(program.server, GunicornFragment) or program.command is None:
-            continue
-        found[name] = Application(name, _why_stand_in(program, program.server, scale, time_scale_env))
-    return found
+    names = [
+        name
+        for name, program in target.programs.items()
+        if isinstance(program.server, GunicornFragment) and program.command is not None
+    ]
+    async with supervised(folder) as supervisor:
+        reasons = await asyncio.gather(
+            *(_why_stand_in(target.programs[name], scale, time_scale_env, supervisor) for name in names)
+        )
+    return {name: Application(name, why) for name, why in zip(names, reasons, strict=True)}
 
 
-def _why_stand_in(program: Program, server: GunicornFragment, scale: Scale, time_scale_env: str) -> str:
+async def _why_stand_in(program: Program, scale: Scale, time_scale_env: str, supervisor: Supervisor) -> str:
+    """Empty when the application can run itself; else why not, in words."""
     assert program.command is not None
+    assert isinstance(program.server, GunicornFragment)
     if scale.factor > 1 and not time_scale_env:
         return "its own times cannot be scaled (keepalign.toml names no [application] time_scale_env)"
     if program.folder is None:
         return "the folder of its Dockerfile is not among those given"
-    words = gunicorn.arguments(program.command, server, port=1, times=times_of(server), scale=scale.factor)
-    env = environment(program, time_scale_env, scale)
-    return gunicorn.why_it_cannot_start((gunicorn.find().program, *words), env=env, cwd=program.folder)
+    try:
+        words = gunicorn.arguments(
+            program.command, program.server, ports=[1], times=times_of(program.server), scale=scale.factor
+        )
+    except LabError as error:
+        return error.message
+    log = supervisor.folder / f"{program.container}.log"
+    handle = await supervisor.spawn(
+        [gunicorn.find().program, *words, "--check-config"],
+        env=environment(program, time_scale_env, scale),
+        cwd=program.folder,
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        async with asyncio.timeout(_START_LIMIT_S):
+            returncode = await handle.wait()
+    except TimeoutError:
+        handle.kill()
+        return f"loading it takes longer than {_START_LIMIT_S:.0f} s"
+    if returncode == 0:
+        return ""
+    return _tail(log, lines=1).strip() if _text(log) else f"gunicorn --check-config ends with {returncode}"
 
 
-def _missing_backends(programs: Sequence[Program], front: Program) -> list[int]:
-    """Ports on loopback that the front proxies to and no container of the task serves."""
+def missing_backends(target: Target) -> dict[str, int]:
+    """What the front proxies to and the lab runs no container of: name of its stand-in → port in life."""
+    front = target.programs[target.front]
     if not isinstance(front.server, ApacheFragment):
-        return []
-    served = {port for program in programs if program.server is not None for port in program.ports}
-    wanted = [route.port for host in front.server.hosts for route in host.routes if route.port is not None]
-    return sorted({port for port in wanted if port not in served})
+        return {}
+    run = (p for p in target.programs.values() if isinstance(p.server, GunicornFragment))
+    served = {port for program in run for port in program.ports}
+    wanted = apache_httpd.backends_of(front.server) - served
+    return {f"stand-in-{port}": port for port in sorted(wanted)}
 
 
-def _declared(workload: Workload, scale: Scale) -> str:
+def declared(workload: Workload, scale: Scale) -> str:
     """The endpoints as the stand-in reads them, in scaled seconds."""
     rows = []
     for endpoint in workload.endpoints:
-        request = endpoint.longest_request
-        silence = endpoint.longest_silence if endpoint.longest_silence is not None else request
+        silence, request = endpoint.longest_silence, endpoint.longest_request
+        # A request of unknown silence is taken as silent throughout, which is the worst it can be.
+        silence, request = silence or request, request or silence
         if silence is not None and request is not None:
             rows.append([endpoint.path, scale.down(silence).seconds, scale.down(request).seconds])
     return json.dumps(rows)
 
 
 async def _until_ready(name: str, launch: Launch, handle: ProcessHandle, log: Path) -> None:
-    """Wait until the process listens and its log says that all its workers run."""
+    """Wait until the process listens and has said that it does."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _START_LIMIT_S
     listens = False
@@ -281,21 +337,23 @@ async def _until_ready(name: str, launch: Launch, handle: ProcessHandle, log: Pa
                 f"{name} ended with {handle.returncode} while starting; its log ends with:\n{_tail(log)}",
                 hint="`keepalign prove --keep` keeps the folder with the configuration as it was run",
             )
-        if not listens:
-            listens = await _listens(launch.port)
-        if listens:
-            text = _text(log) if launch.ready_line else ""
-            # A log level above info hides the lines; then listening has to do.
-            if not text or text.count(launch.ready_line) >= launch.ready_count:
-                return
+        listens = listens or await _listens(launch.port)
+        if listens and _says_so(launch, log):
+            return
         await asyncio.sleep(_POLL_S)
-    if listens:
-        return
+    if listens and not launch.ready_file:
+        return  # a log level above info hides the lines
     raise LabError(
         f"{name} does not listen on port {launch.port} after {_START_LIMIT_S:.0f} s; "
         f"its log ends with:\n{_tail(log)}",
         hint="is another program using the port? `keepalign prove --keep` keeps the folder",
     )
+
+
+def _says_so(launch: Launch, log: Path) -> bool:
+    if launch.ready_file and not Path(launch.ready_file).exists():
+        return False
+    return not launch.ready_line or _text(log).count(launch.ready_line) >= launch.ready_count
 
 
 async def _listens(port: int) -> bool:

@@ -8,6 +8,13 @@ from enum import StrEnum
 from keepalign.units import Duration
 
 
+def rough(length: Duration) -> str:
+    """For people: "2.0 s", "104.2 ms"; whole seconds and milliseconds without a decimal: "9 s", "150 ms"."""
+    if abs(length.us) >= 1_000_000:
+        return str(length) if length.us % 1_000_000 == 0 else f"{length.us / 1_000_000:.1f} s"
+    return f"{length.us // 1_000} ms" if length.us % 1_000 == 0 else f"{length.us / 1_000:.1f} ms"
+
+
 class Verdict(StrEnum):
     """What the runs say of one predicted cause."""
 
@@ -37,8 +44,33 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class InLife:
+    """What stale re-use comes to where times are not scaled.
+
+    Args:
+        share: of the requests that re-use a connection, at worst: at one request per pooled connection and
+            keep-alive timeout.
+        keep_alive: of the server; idle: of the balancer.
+        latency: assumed of the balancer, from a packet to its pool.
+    """
+
+    share: float
+    keep_alive: Duration
+    idle: Duration
+    round_trip: Duration
+    latency: Duration
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One predicted cause. `taken_back` is the third run, where there was one."""
+    """One predicted cause.
+
+    Args:
+        predicted: the comparison that `check` made, in words.
+        taken_back: the run with every edit but this cause's own, where there was one.
+        why: of a verdict that needs a reason, in words.
+        in_life: without scaling, where a rate depends on it.
+    """
 
     cause: str
     predicted: str
@@ -47,6 +79,7 @@ class Row:
     verdict: Verdict
     taken_back: Count | None = None
     why: str = ""
+    in_life: InLife | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +109,11 @@ class Proof:
     Args:
         factor: all times but the round trip were divided by it.
         rounded: values that a product's granularity moved, in words.
-        kept: what was not scaled, and what was assumed, in words.
+        kept: what was not scaled, what was measured, and what was assumed, in words.
         servers: "Apache httpd 2.4.71", "gunicorn 27.0.1": what ran.
         stand_ins: container and why its own application did not run.
         traffic: what was sent, in words.
+        runs: "before" alone where `check` predicts no cause.
         rows: one per cause that `check` predicted.
         others: failures of other causes.
         faults: why the proof does not hold; empty when it does.
@@ -100,5 +134,5 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Every predicted cause was shown or explained, and none is left."""
+        """Every predicted cause was shown, or why it cannot be shown; and none is left."""
         return not self.faults

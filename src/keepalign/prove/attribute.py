@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from keepalign.defaults import load
 from keepalign.lab.experiment import ONE_WAY, Run
+from keepalign.lab.lag import STEP, Lags
 from keepalign.lab.scale import timer_of
 from keepalign.model.path import RequestPath
+from keepalign.model.proof import rough
 from keepalign.model.setting import value_of
 from keepalign.model.timers import Role
 from keepalign.model.trace import BalancerRecord, ClientFailure, ClientRecord, Ending, EventKind
@@ -31,18 +32,56 @@ CLIENT_SIDE: Final = "client-side"
 
 # How long a process of a busy machine may wait for a processor; a timer may look that much late.
 _SCHEDULING: Final = Duration.of(ms=250)
+# Two timers of different processes agree to within this.
+_TOLERANCE: Final = Duration.of(ms=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The gaps after which a re-used connection can fail: `opens` < gap < `closes`, as run."""
+class Race:
+    """Re-use of a connection against the server's keep-alive timeout K; all times as run.
 
-    opens: Duration
-    closes: Duration
+    A request that is sent a gap g after the last response on its connection meets a closed connection when
+    K − RTT < g < min(K + e, I): sent before the close was noticed, arriving after it. RTT is the round trip
+    to the target, I the balancer's idle timeout, and e how late the balancer acts.
 
-    def holds(self, gap: Duration) -> bool:
-        """Whether a re-use after `gap` is exposed."""
-        return self.opens < gap < self.closes
+    Here e is measured (`lab.lag`: how late this process acted at that moment), and it also blurs the gap: a
+    response waits for the process twice on its way in (the socket, the virtual wire), so the server may have
+    counted that much more than the balancer saw.
+    """
+
+    keep_alive: Duration
+    idle: Duration
+    round_trip: Duration
+    late_by: Duration
+    """By how much the server's timer may fire late, as its defaults say."""
+
+    def exposes(self, record: BalancerRecord, lags: Lags) -> bool:
+        """Whether a request lies in the window, as wide as it was at that moment."""
+        gap, sent = record.gap, record.sent_to_target
+        if gap is None or sent is None:
+            return False
+        late = lags.at(sent) + STEP
+        opens = self.keep_alive - self.round_trip - _blur(sent + -gap, lags) - late
+        return opens < gap < min(self.keep_alive + self.late_by + late, self.idle)
+
+    def explains(self, record: BalancerRecord, lags: Lags) -> bool:
+        """Whether the server's timer can have closed the connection that a request re-used.
+
+        The news of the close came at `ended`, so the server had counted K by then, or it was not its timer.
+        There is no upper limit but I: past K the server may close at any time.
+        """
+        gap, sent = record.gap, record.sent_to_target
+        if gap is None or sent is None:
+            return False
+        last_response = sent + -gap
+        counted = record.ended - last_response + _blur(last_response, lags)
+        return counted >= self.keep_alive and gap < self.idle
+
+
+def _blur(response: Instant, lags: Lags) -> Duration:
+    """How much earlier than seen a response can have ended. What blocked the process between two looks went
+    unseen: a STEP at most."""
+    return lags.at(response) * 2 + STEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +91,7 @@ class Limits:
     `late_by` of the worker limit is how much later than configured it may strike.
     """
 
-    race: Window | None
+    race: Race | None
     balancer_silence: Duration | None
     drain: Duration | None
     proxy_silence: Duration | None
@@ -74,11 +113,9 @@ def limits_of(path: RequestPath, run: Run) -> Limits:
     keep_alive = as_run(1, Role.SERVER_IDLE)
     race = None
     if keep_alive is not None and idle is not None and idle > keep_alive - ONE_WAY * 2:
-        late_by = load(path.hops[1].product).for_role(Role.SERVER_IDLE)[0].late_by
-        # K − RTT < g < min(K + e, I). The balancer sees the end of a response up to e late, which makes a gap
-        # look that much shorter; and K itself may fire late.
-        opens = keep_alive - ONE_WAY * 2 - run.latency
-        race = Window(opens, min(keep_alive + late_by + run.latency, idle))
+        server = path.hops[1]
+        timer = timer_of(server, server.settings[Role.SERVER_IDLE])
+        race = Race(keep_alive, idle, ONE_WAY * 2, timer.late_by if timer is not None else ZERO)
     worker, worker_late_by = None, ZERO
     for hop in path.hops[1:]:
         if Role.HANDLER_TIMEOUT in hop.settings:
@@ -92,7 +129,8 @@ def limits_of(path: RequestPath, run: Run) -> Limits:
         drain=scale.down(delay) if delay is not None else None,
         proxy_silence=as_run(1, Role.UPSTREAM_READ),
         worker=worker,
-        worker_late_by=worker_late_by,
+        # The master looks at its workers once a second; on a busy machine one look may be missed.
+        worker_late_by=worker_late_by + Duration.of(s=1),
     )
 
 
@@ -120,28 +158,40 @@ def failures(run: Run) -> list[Failed]:
     paths = run.experiment.paths
     limits = {path.name: limits_of(path, run) for path in paths}
     records = {record.trace_root: record for record in run.trace.balancer}
-    stopped = _stop_signals(run)
+    stopped = deregistrations(run)
     found = []
     for client in run.trace.clients:
         if client.failure is ClientFailure.NONE and client.status is not None and client.status < 500:
             continue
         path = path_for(paths, client.endpoint)
         record = records.get(client.trace_root)
-        cause, how = _judge(client, record, limits[path.name], stopped)
+        cause, how = judge(client, record, limits[path.name], stopped, run.lags)
         found.append(Failed(client, record, cause, how))
     return found
 
 
-def _stop_signals(run: Run) -> Mapping[str, Instant]:
+def deregistrations(run: Run) -> Mapping[str, Instant]:
     """When each target's deregistration began, by "address:port"."""
     return {
         event.subject: event.at for event in run.trace.events if event.kind is EventKind.TARGET_DEREGISTERED
     }
 
 
-def _judge(
-    client: ClientRecord, record: BalancerRecord | None, limits: Limits, stopped: Mapping[str, Instant]
+def judge(
+    client: ClientRecord,
+    record: BalancerRecord | None,
+    limits: Limits,
+    stopped: Mapping[str, Instant],
+    lags: Lags,
 ) -> tuple[str, str]:
+    """Cause and mechanism of one failed request.
+
+    Args:
+        record: the balancer's, None when it has none.
+        limits: of the request's path, as run.
+        stopped: when each target's deregistration began.
+        lags: of the run.
+    """
     if record is None:
         return CLIENT_SIDE, f"the balancer has no record of it ({client.failure.value})"
     match record.ending:
@@ -150,61 +200,70 @@ def _judge(
         case Ending.DRAIN_END:
             return DRAIN, "the deregistration delay ran out while it was in flight"
         case Ending.TARGET_FIN | Ending.TARGET_RST if record.headers_sent:
-            return _cut_body(record, limits)
+            return _cut_body(record, limits, lags)
         case Ending.TARGET_FIN | Ending.TARGET_RST:
-            return _closed_without_answer(record, limits, stopped)
+            return _closed_without_answer(record, limits, stopped, lags)
+        case Ending.RESPONSE if record.target_status is not None and record.target_status < 500:
+            return CLIENT_SIDE, f"the balancer relayed a whole response ({client.failure.value})"
         case Ending.RESPONSE:
-            return _answered_with_error(record, limits)
-        case Ending.CLIENT_GONE:
-            return CLIENT_SIDE, "the client left before the answer"
+            return _answered_with_error(record, limits, lags)
+        case Ending.CLIENT_GONE | Ending.CLIENT_TIMEOUT | Ending.BAD_REQUEST:
+            return CLIENT_SIDE, f"the client left before the answer ({record.ending.value})"
         case Ending.NO_TARGET:
             return "no-healthy-targets", "no target was registered"
         case Ending.CONNECT_REFUSED:
             return "target-connection-refused", "the target did not listen"
         case Ending.CONNECT_TIMEOUT:
             return "target-connect-timeout", "the target did not accept in time"
-        case _:
-            return UNEXPLAINED, f"it ended as {record.ending.value}"
+        case Ending.BAD_RESPONSE:
+            return "target-malformed-response", "the target's answer broke HTTP"
 
 
 def _closed_without_answer(
-    record: BalancerRecord, limits: Limits, stopped: Mapping[str, Instant]
+    record: BalancerRecord, limits: Limits, stopped: Mapping[str, Instant], lags: Lags
 ) -> tuple[str, str]:
+    sent = record.sent_to_target
+    if sent is None:
+        return UNEXPLAINED, "the target closed the connection before the request was sent"
+    waited, gap, race = record.ended - sent, record.gap, limits.race
+    if waited > ONE_WAY * 2 + _SCHEDULING + lags.at(record.ended):
+        return "target-closed-mid-request", f"the target closed the connection after {rough(waited)} of work"
+    # At once: the close was already under way.
+    if gap is not None and race is not None and race.explains(record, lags):
+        text = f"a connection was re-used {rough(gap)} after its last response; the target had closed it"
+        return STALE, text
     since = stopped.get(record.target)
-    if record.reused and record.gap is not None and limits.race is not None and limits.race.holds(record.gap):
-        return (
-            STALE,
-            f"a connection was re-used {record.gap} after its last response, and the target had closed it",
-        )
     if since is not None and record.ended > since:
         return UNEXPLAINED, "a target that was being stopped closed the connection"
-    assert record.sent_to_target is not None
-    waited = record.ended - record.sent_to_target
-    gap = f", on a connection re-used after {record.gap}" if record.gap is not None else ""
-    return UNEXPLAINED, f"the target closed the connection without an answer after {waited}{gap}"
+    if gap is not None:
+        return UNEXPLAINED, (
+            f"the web server closed an idle connection early, {rough(gap)} after its last response: "
+            "are all its threads busy?"
+        )
+    return UNEXPLAINED, f"the target closed a new connection without an answer after {rough(waited)}"
 
 
-def _answered_with_error(record: BalancerRecord, limits: Limits) -> tuple[str, str]:
+def _answered_with_error(record: BalancerRecord, limits: Limits, lags: Lags) -> tuple[str, str]:
     if record.sent_to_target is None or record.first_byte is None:
         return UNEXPLAINED, f"the target answered {record.target_status}"
-    waited = record.first_byte - record.sent_to_target
-    silence = limits.proxy_silence
-    if silence is not None and record.target_status in (502, 504) and _near(waited, silence, ZERO):
-        return PROXY_READ, f"the web server gave up after {waited} and answered {record.target_status} itself"
-    if limits.worker is not None and _near(waited, limits.worker, limits.worker_late_by):
-        return WORKER, f"the worker was killed after {waited}; the web server answered {record.target_status}"
-    return "target-generated-error", f"the target answered {record.target_status} after {waited}"
+    waited, status = record.first_byte - record.sent_to_target, record.target_status
+    silence, late = limits.proxy_silence, lags.at(record.first_byte)
+    if silence is not None and status in (502, 504) and _near(waited, silence, late):
+        return PROXY_READ, f"the web server gave up after {rough(waited)} and answered {status} itself"
+    if limits.worker is not None and _near(waited, limits.worker, limits.worker_late_by + late):
+        return WORKER, f"the worker was killed after {rough(waited)}; the answer was {status}"
+    return "target-generated-error", f"the target answered {status} after {rough(waited)}"
 
 
-def _cut_body(record: BalancerRecord, limits: Limits) -> tuple[str, str]:
+def _cut_body(record: BalancerRecord, limits: Limits, lags: Lags) -> tuple[str, str]:
     if record.sent_to_target is None:
         return UNEXPLAINED, "the body was cut short"
-    lasted = record.ended - record.sent_to_target
-    if limits.worker is not None and _near(lasted, limits.worker, limits.worker_late_by):
-        return CUT, f"the worker was killed after {lasted}, in the middle of the body"
-    return UNEXPLAINED, f"the target ended the body early, after {lasted}"
+    lasted, late = record.ended - record.sent_to_target, lags.at(record.ended)
+    if limits.worker is not None and _near(lasted, limits.worker, limits.worker_late_by + late):
+        return CUT, f"the worker was killed after {rough(lasted)}, in the middle of the body"
+    return UNEXPLAINED, f"the target ended the body early, after {rough(lasted)}"
 
 
 def _near(measured: Duration, timer: Duration, late_by: Duration) -> bool:
     """Whether something that took `measured` can have been ended by `timer`."""
-    return timer - Duration.of(ms=20) <= measured <= timer + late_by + _SCHEDULING
+    return timer - _TOLERANCE <= measured <= timer + late_by + _SCHEDULING

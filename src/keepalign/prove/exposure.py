@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keepalign.lab.experiment import Run
-from keepalign.model.trace import BalancerRecord, EventKind
-from keepalign.prove.attribute import DRAIN, LB_IDLE, STALE, Limits, path_for
+from keepalign.model.trace import BalancerRecord
+from keepalign.prove.attribute import DRAIN, LB_IDLE, STALE, Limits, deregistrations, path_for
 from keepalign.units import Duration
 
 # A request that waited this much less than the limit was, for a timer on a busy machine, at the limit.
@@ -20,22 +20,20 @@ _TOLERANCE = Duration.of(ms=20)
 def exposed(run: Run, before: Mapping[str, Limits]) -> dict[str, int]:
     """Requests in danger per cause.
 
-    - stale re-use: sent on a re-used connection after a gap inside the race window;
+    - stale re-use: sent on a re-used connection after a gap inside the race window (`attribute.Race`);
     - idle timeout of the balancer: the target was silent for at least the old limit;
     - deregistration: in flight on a target when its old deregistration delay ran out.
 
     Args:
         before: the limits by path name, as run, of the stack before the fix.
     """
-    deregistered = {
-        event.subject: event.at for event in run.trace.events if event.kind is EventKind.TARGET_DEREGISTERED
-    }
+    deregistered = deregistrations(run)
     counts = {STALE: 0, LB_IDLE: 0, DRAIN: 0}
     for record in run.trace.balancer:
         if record.sent_to_target is None:
             continue
         limits = before[path_for(run.experiment.paths, record.path).name]
-        if limits.race is not None and record.gap is not None and limits.race.holds(record.gap):
+        if limits.race is not None and limits.race.exposes(record, run.lags):
             counts[STALE] += 1
         if limits.balancer_silence is not None and _waited(record) >= limits.balancer_silence - _TOLERANCE:
             counts[LB_IDLE] += 1

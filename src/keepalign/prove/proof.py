@@ -10,29 +10,23 @@ import asyncio
 import os
 import secrets
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
-from keepalign.errors import LabError
+from keepalign.errors import LabError, UnsolvablePath
 from keepalign.fix import Repair, changes_applied, repair
 from keepalign.join import Loaded
 from keepalign.join.paths import Target
-from keepalign.lab import experiment, scale
+from keepalign.lab import experiment, lag, scale
 from keepalign.lab.experiment import Experiment, Run
 from keepalign.lab.recipes.versions import versions
-from keepalign.lab.tasks import Application, Ports, rehearse
+from keepalign.lab.tasks import Application, Ports, missing_backends, rehearse
 from keepalign.model.finding import Finding
 from keepalign.model.path import RequestPath
-from keepalign.model.proof import Count, Other, Proof, Row, RunSummary, Verdict
-from keepalign.model.trace import ClientFailure
-from keepalign.prove import attribute, traffic
-from keepalign.prove.exposure import exposed
-
-# Below this many exposed requests an error-free run says little (3/60 = 5 %).
-ENOUGH: Final = 60
+from keepalign.model.proof import Proof, Row, rough
+from keepalign.prove import attribute, traffic, verdict
+from keepalign.prove.predict import stale_in_life
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +43,42 @@ Report = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A proof and what it was made of, for those who want to look closer. `folders` are left when kept."""
+    """A proof and what it was made of, for those who want to look closer.
+
+    Args:
+        folders: of the runs; there only when they were kept.
+        after: None where nothing is to be fixed.
+    """
 
     proof: Proof
     folders: tuple[Path, ...]
     repair: Repair
     before: Run
-    after: Run
+    after: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """One variant of the stack, ready to run. `name`: "before", "after"…"""
+
+    name: str
+    loaded: Loaded
+    target: Target
+    paths: tuple[RequestPath, ...]
 
 
 def prepare(loaded: Loaded) -> tuple[Repair, Loaded]:
     """The fix for everything that `check` finds in `loaded`, and the stack with it.
 
-    Raises: UnsolvablePath: there is none.
+    Raises: UnsolvablePath: there is none that keepalign can write.
     """
     repaired = repair(loaded.stack, loaded.sources, lambda overlay: loaded.reread(overlay).stack)
+    for change in repaired.plan.by_hand:
+        raise UnsolvablePath(
+            f"{change.setting.option} of {change.hop} would have to become {change.value}, and no file among "
+            "those given sets it",
+            hint="give the folder that holds it too, or change it by hand and prove again",
+        )
     return repaired, loaded.reread(repaired.changed)
 
 
@@ -75,7 +90,7 @@ async def prove(
     keep: bool = False,
     report: Report = lambda _: None,
 ) -> Proven:
-    """Prove the fix of the one target of `loaded`.
+    """Prove the fix of the one target of `loaded`; run it once as it is when there is nothing to fix.
 
     Args:
         folder: where the runs put their folders; None: the system's place for temporary files.
@@ -84,35 +99,58 @@ async def prove(
         LabError: there is not exactly one target to run, a server is missing or did not start.
         UnsolvablePath: there is no fix.
     """
+    first = _stack("before", loaded)
+    versions(first.target)  # a server that is missing is told before anything else
     repaired, fixed = prepare(loaded)
-    target, fixed_target = _only_target(loaded), _only_target(fixed)
-    paths, fixed_paths = _paths(loaded, target), _paths(fixed, fixed_target)
-    speed = scale.choose([*paths, *fixed_paths])
-    report(Progress("loading the applications once"))
-    applications = await asyncio.to_thread(rehearse, target, speed, loaded.time_scale_env)
-    load = traffic.plan(target, paths, speed, seed)
+    findings = [f for f in repaired.before.findings if f.needs and f.path in first.target.paths]
+    second = _stack("after", fixed) if findings else None
+    if second is None:
+        first = replace(first, name="as it is")
+    speed = scale.choose([*first.paths, *(second.paths if second is not None else ())])
     # A run's folder is made by its supervisor, which removes it even when keepalign is killed.
-    name = f"keepalign-{os.getpid()}-{secrets.token_hex(3)}"
-    parent = (folder if folder is not None else Path(tempfile.gettempdir())) / name
-    lab = _Lab(loaded, speed, applications, load, seed, parent, keep, report)
-    before, after = await lab.run_all(
-        [("before", loaded, target, paths), ("after", fixed, fixed_target, fixed_paths)]
+    parent = (folder if folder is not None else Path(tempfile.gettempdir())) / _name()
+    report(Progress("loading the applications once"))
+    applications = await rehearse(
+        first.target, speed, loaded.time_scale_env, parent.with_name(f"{parent.name}-rehearsal")
     )
-    taken_back: dict[str, Run] = {}
-    findings = [f for f in repaired.before.findings if f.needs and f.path in target.paths]
-    causes = list(dict.fromkeys(finding.cause for finding in findings))
-    limits = {path.name: attribute.limits_of(path, before) for path in paths}
-    first = {cause: _row(cause, findings, before, after, limits, None) for cause in causes}
-    for cause in causes:
-        if first[cause].verdict is Verdict.NOT_SEEN or first[cause].before.exposed < ENOUGH:
-            others = [change for change in repaired.plan.editable if cause not in change.causes]
-            less = loaded.reread(changes_applied(others, loaded.sources))
-            less_target = _only_target(less)
-            name = f"after, {cause} taken back"
-            (taken_back[cause],) = await lab.run_all([(name, less, less_target, _paths(less, less_target))])
-    rows = [_row(cause, findings, before, after, limits, taken_back.get(cause)) for cause in causes]
-    proof = _proof(lab, target, before, after, taken_back.values(), rows, applications)
+    load = traffic.plan(first.target, first.paths, speed, seed)
+    lab = _Lab(loaded, speed, applications, load, seed, parent, keep, report)
+    runs = await lab.run_all([first] if second is None else [first, second])
+    before, after = runs[0], runs[1] if second is not None else None
+    rows: list[Row] = []
+    if after is not None:
+        rows = await _rows(lab, first, repaired, findings, before, after, runs)
+    proof = _proof(lab, first.target, runs, rows)
     return Proven(proof, tuple(lab.folders), repaired, before, after)
+
+
+async def _rows(
+    lab: _Lab,
+    first: _Stack,
+    repaired: Repair,
+    findings: Sequence[Finding],
+    before: Run,
+    after: Run,
+    runs: list[Run],
+) -> list[Row]:
+    """A verdict per predicted cause; a run that a verdict needs beside the first two goes to the end of
+    `runs`."""
+    limits = {path.name: attribute.limits_of(path, before) for path in first.paths}
+    in_life = stale_in_life(first.paths)
+    rows: list[Row] = []
+    for cause in dict.fromkeys(finding.cause for finding in findings):
+        row = verdict.row(cause, findings, before, after, limits, None, in_life)
+        if verdict.needs_another_look(row):
+            others = [change for change in repaired.plan.editable if cause not in change.causes]
+            less = lab.loaded.reread(changes_applied(others, lab.loaded.sources))
+            runs += await lab.run_all([_stack(f"after, {cause} taken back", less)], "one fix taken back")
+            row = verdict.row(cause, findings, before, after, limits, runs[-1], in_life)
+        rows.append(row)
+    return rows
+
+
+def _name() -> str:
+    return f"keepalign-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 class _Lab:
@@ -134,19 +172,17 @@ class _Lab:
         self.ports = Ports()
         self.folders: list[Path] = []
 
-    async def run_all(
-        self, wanted: Sequence[tuple[str, Loaded, Target, tuple[RequestPath, ...]]]
-    ) -> list[Run]:
-        """Run stacks side by side."""
-        done = dict.fromkeys((name for name, *_ in wanted), 0)
-        names = " and ".join(done)
-        total = len(self.load.schedule) * len(wanted)
-        self.report(Progress(f"{names}: starting the servers", 0, total))
+    async def run_all(self, stacks: Sequence[_Stack], label: str = "") -> list[Run]:
+        """Run stacks side by side. `label`: their names, for the progress."""
+        done = dict.fromkeys((stack.name for stack in stacks), 0)
+        label = label or " and ".join(done)
+        total = len(self.load.schedule) * len(stacks)
+        self.report(Progress(f"{label}: starting the servers", 0, total))
 
         def counter(name: str) -> Callable[[int, int], None]:
             def count(finished: int, _total: int) -> None:
                 done[name] = finished
-                self.report(Progress(f"{names}: requests and a rolling deploy", sum(done.values()), total))
+                self.report(Progress(f"{label}: requests and a rolling deploy", sum(done.values()), total))
 
             return count
 
@@ -155,14 +191,14 @@ class _Lab:
                 tasks = [
                     group.create_task(
                         experiment.run(
-                            self._experiment(name, loaded, target, paths),
-                            self._folder(name),
+                            self._experiment(stack),
+                            self._folder(stack.name),
                             self.ports,
-                            progress=counter(name),
+                            progress=counter(stack.name),
                             keep=self.keep,
                         )
                     )
-                    for name, loaded, target, paths in wanted
+                    for stack in stacks
                 ]
         except BaseExceptionGroup as group_error:
             raise _first(group_error) from group_error
@@ -173,15 +209,13 @@ class _Lab:
         self.folders.append(folder)
         return folder
 
-    def _experiment(
-        self, name: str, loaded: Loaded, target: Target, paths: tuple[RequestPath, ...]
-    ) -> Experiment:
-        deploys = paths[0].lifecycle is not None
+    def _experiment(self, stack: _Stack) -> Experiment:
+        deploys = stack.paths[0].lifecycle is not None
         return Experiment(
-            name=name,
-            target=target,
-            paths=paths,
-            sources=loaded.sources,
+            name=stack.name,
+            target=stack.target,
+            paths=stack.paths,
+            sources=stack.loaded.sources,
             workload=self.loaded.workload,
             scale=self.speed,
             time_scale_env=self.loaded.time_scale_env,
@@ -215,56 +249,17 @@ def _only_target(loaded: Loaded) -> Target:
     return loaded.targets[0]
 
 
-def _paths(loaded: Loaded, target: Target) -> tuple[RequestPath, ...]:
-    return tuple(path for path in loaded.stack.paths if path.name in target.paths)
+def _stack(name: str, loaded: Loaded) -> _Stack:
+    """Raises: LabError: not exactly one target can be run."""
+    target = _only_target(loaded)
+    paths = tuple(path for path in loaded.stack.paths if path.name in target.paths)
+    return _Stack(name, loaded, target, paths)
 
 
-def _row(
-    cause: str,
-    findings: Sequence[Finding],
-    before: Run,
-    after: Run,
-    limits: Mapping[str, attribute.Limits],
-    taken_back: Run | None,
-) -> Row:
-    def count(run: Run) -> Count:
-        errors = sum(failed.cause == cause for failed in attribute.failures(run))
-        return Count(max(exposed(run, limits).get(cause, 0), errors), errors)
-
-    predicted = next(finding.arithmetic for finding in findings if finding.cause == cause)
-    first, second = count(before), count(after)
-    third = count(taken_back) if taken_back is not None else None
-    why = ""
-    if second.errors:
-        verdict = Verdict.NOT_CURED
-    elif first.errors and min(first.exposed, second.exposed) >= ENOUGH:
-        verdict = Verdict.SEEN
-    elif third is not None and third.errors and min(third.exposed, second.exposed) >= ENOUGH:
-        verdict = Verdict.HIDDEN
-        why = f"behind {_commonest(before) or 'other failures'}; shown with this cause's edits taken back"
-    elif max(first.exposed, third.exposed if third is not None else 0) < ENOUGH or second.exposed < ENOUGH:
-        verdict = Verdict.NOT_SHOWABLE
-        why = f"fewer than {ENOUGH} requests can be exposed with this stack's workers and endpoints"
-    else:
-        verdict = Verdict.NOT_SEEN
-    return Row(cause, predicted, first, second, verdict, third, why)
-
-
-def _commonest(run: Run) -> str:
-    causes = Counter(failed.cause for failed in attribute.failures(run))
-    return causes.most_common(1)[0][0] if causes else ""
-
-
-def _proof(
-    lab: _Lab,
-    target: Target,
-    before: Run,
-    after: Run,
-    more: Iterable[Run],
-    rows: Sequence[Row],
-    applications: Mapping[str, Application],
-) -> Proof:
-    others = _others(before, after, {row.cause for row in rows})
+def _proof(lab: _Lab, target: Target, runs: Sequence[Run], rows: Sequence[Row]) -> Proof:
+    before, after, *more = (*runs, None) if len(runs) == 1 else runs
+    assert before is not None
+    late = [rough(max(run.lags.share(percent) for run in runs)) for percent in (50, 99, 100)]
     return Proof(
         target=target.name,
         seed=lab.seed,
@@ -272,60 +267,24 @@ def _proof(
         rounded=lab.speed.rounded,
         kept=(
             f"round trip to the targets: {experiment.ONE_WAY * 2}, never scaled",
+            (
+                f"the balancer's own latency e, measured every {lag.STEP}: {late[0]} as a rule, "
+                f"{late[1]} at the 99th percentile, {late[2]} at worst; each re-use is judged by its own"
+            ),
+            (
+                f"connecting and health checks may take {experiment.SHORTEST_WAIT}, however much faster the "
+                "rest runs"
+            ),
             "deregistration reaches the balancer at once, as AWS documents (in practice after 5-15 s)",
         ),
         servers=versions(target),
         stand_ins=tuple(
-            (a.container, a.stand_in_because) for a in applications.values() if a.stand_in_because
-        ),
-        traffic=lab.load.described,
-        runs=tuple(_summary(run) for run in (before, after, *more)),
-        rows=tuple(rows),
-        others=others,
-        faults=tuple(_faults(after, rows, others)),
-    )
-
-
-def _summary(run: Run) -> RunSummary:
-    clients = run.trace.clients
-    last = max((client.ended for client in clients), default=run.started)
-    return RunSummary(
-        name=run.experiment.name,
-        requests=len(clients),
-        ok=len(clients) - len(attribute.failures(run)),
-        took=last - run.started,
-    )
-
-
-def _others(before: Run, after: Run, predicted: set[str]) -> tuple[Other, ...]:
-    """Failures by causes that no finding predicted, commonest first."""
-    found = {name: [f for f in attribute.failures(run) if f.cause not in predicted]
-             for name, run in (("before", before), ("after", after))}  # fmt: skip
-    counts = {name: Counter(failed.cause for failed in failed_ones) for name, failed_ones in found.items()}
-    order = [cause for cause, _ in (counts["before"] + counts["after"]).most_common()]
-    return tuple(
-        Other(
-            cause=cause,
-            example=next(f.how for f in (*found["after"], *found["before"]) if f.cause == cause),
-            before=counts["before"][cause],
-            after=counts["after"][cause],
+            (a.container, a.stand_in_because) for a in lab.applications.values() if a.stand_in_because
         )
-        for cause in order
+        + tuple((name, "no container of the task serves it") for name in missing_backends(target)),
+        traffic=lab.load.described,
+        runs=tuple(verdict.summary(run) for run in runs),
+        rows=tuple(rows),
+        others=verdict.others(before, after, [row.cause for row in rows]),
+        faults=verdict.faults(rows, before, after, [run for run in more if run is not None]),
     )
-
-
-def _faults(after: Run, rows: Sequence[Row], others: Sequence[Other]) -> Iterable[str]:
-    """Why the proof does not hold, one sentence each."""
-    for row in rows:
-        if row.verdict is Verdict.NOT_CURED:
-            yield f"{row.cause}: {row.after.errors} errors are left after the fix"
-        elif row.verdict is Verdict.NOT_SEEN:
-            yield f"{row.cause}: predicted, but none of {row.before.exposed} exposed requests failed"
-    for other in others:
-        if other.cause in (attribute.UNEXPLAINED, attribute.CLIENT_SIDE) and other.before:
-            yield f"{other.before} failures before the fix are {other.cause}: {other.example}"
-        if other.after:
-            yield f"{other.after} failures after the fix are {other.cause}: {other.example}"
-    cut = sum(client.failure is ClientFailure.BODY_CUT_SHORT for client in after.trace.clients)
-    if cut:
-        yield f"{cut} bodies were cut short after the fix"

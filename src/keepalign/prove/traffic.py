@@ -7,11 +7,13 @@ Made ahead from a seed, the same for every run of a proof. Three parts:
   service at night);
 - *slow* requests, one kind per declared endpoint that is silent or streams for longer than a moment, evenly
   spread, as many at a time as the application's workers can hold with room to spare;
-- one rolling deploy in the middle, so that about as many are in flight when targets are deregistered.
+- one rolling deploy once as many are in flight as there will be, so that they are when targets are
+  deregistered.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -19,9 +21,9 @@ from typing import Final
 
 from keepalign.join.paths import Target
 from keepalign.lab.arrivals import Schedule, evenly, merge, periodic_bursts
-from keepalign.lab.scale import Scale
+from keepalign.lab.scale import Scale, timer_of
 from keepalign.model.path import RequestPath
-from keepalign.model.setting import value_of
+from keepalign.model.proof import rough
 from keepalign.model.timers import Role
 from keepalign.model.workload import Endpoint
 from keepalign.readers._fragments import GunicornFragment
@@ -31,13 +33,20 @@ from keepalign.units import ZERO, Duration
 _SLOW: Final = Duration.of(s=2)
 # Share of the workers that slow requests may hold: evenly spread arrivals then never wait for a worker.
 _LOAD: Final = 0.75
-_BURST: Final = 16
+# The balancer here is one process; slow requests, of all kinds together, come no faster than this.
+_SPACE: Final = Duration.of(ms=6)
+# Requests of a burst, within these bounds: all bursts together as many re-uses as this.
+_BURST: Final = (16, 48)
+_REUSES: Final = 600
 # From one burst to the next: keep-alive timeout plus the time a burst takes here, ± a few times the window.
-_BURST_LASTS: Final = Duration.of(ms=8)
+_ANSWER: Final = Duration.of(ms=0.5)
 _JITTER: Final = Duration.of(ms=6)
 _DEFAULT_PERIOD: Final = Duration.of(ms=500)
-_DEPLOY_AT: Final = Duration.of(s=5)
-_LENGTH: Final = Duration.of(s=20)
+# The deploy starts when the longest request has had time to be answered, within these bounds.
+_DEPLOY_AT: Final = (Duration.of(s=5), Duration.of(s=12))
+# Longest and shortest time of arrivals; with a long keep-alive timeout, long enough for this many bursts.
+_LENGTH: Final = (Duration.of(s=20), Duration.of(s=30))
+_BURSTS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +69,48 @@ def plan(target: Target, paths: Sequence[RequestPath], scale: Scale, seed: int) 
         seed: the same seed makes the same load.
     """
     rng = Random(seed)
-    period = _keep_alive(paths, scale)
+    keep_alive = _keep_alive(paths, scale)
+    length = _within(_LENGTH, keep_alive * _BURSTS)
+    size = min(max(_BURST[0], _REUSES // max(1, length.us // keep_alive.us)), _BURST[1])
+    period = keep_alive + _ANSWER * size
     quick = _quickest(paths)
-    parts = [
-        periodic_bursts(
-            rng, quick, period=period + _BURST_LASTS, jitter=_JITTER, size=_BURST, length=_LENGTH, start=ZERO
-        )
-    ]
-    described = [f"{quick}: bursts of {_BURST} about every {period + _BURST_LASTS}"]
-    for path in paths:
-        slow = [e for e in path.endpoints if e.longest_request is not None and e.longest_request >= _SLOW]
-        workers = _workers(target, path)
-        for endpoint in slow:
-            assert endpoint.longest_request is not None
-            lasts = scale.down(endpoint.longest_request)
-            at_a_time = max(1, int(workers * _LOAD / len(slow)))
-            every = lasts / at_a_time
-            parts.append(evenly(rng, endpoint.path, every=every, length=_LENGTH, start=every / 2))
-            described.append(f"{endpoint.path}: one every {every}, up to {at_a_time} at a time")
-    return Traffic(merge(*parts), _DEPLOY_AT, tuple(described))
+    parts = [periodic_bursts(rng, quick, period=period, jitter=_JITTER, size=size, length=length)]
+    described = [f"{quick}: bursts of {size} about every {rough(period)}"]
+    slow = [(path, url, lasts) for path in paths for url, lasts in _slow(path)]
+    sharing = Counter(path.hops[-1].name for path, _, _ in slow)
+    for path, url, life in slow:
+        lasts = scale.down(life)
+        most = max(1, int(_workers(target, path) * _LOAD / sharing[path.hops[-1].name]))
+        every = max(Duration(-(-lasts.us // most)), _SPACE * len(slow))
+        at_a_time = -(-lasts.us // every.us)
+        parts.append(evenly(rng, url, every=every, length=length, start=every / 2))
+        described.append(f"{url}: one every {rough(every)}, up to {at_a_time} at a time")
+    longest = max((scale.down(life) for _, _, life in slow), default=ZERO)
+    return Traffic(merge(*parts), _within(_DEPLOY_AT, longest), tuple(described))
+
+
+def _within(bounds: tuple[Duration, Duration], wanted: Duration) -> Duration:
+    return min(max(wanted, bounds[0]), bounds[1])
+
+
+def _slow(path: RequestPath) -> list[tuple[str, Duration]]:
+    """What takes long on `path`: the URL path of a request, and how long it lasts in life."""
+    found: dict[str, Duration] = {}
+    for endpoint in path.endpoints:
+        lasts = endpoint.longest_request if endpoint.longest_request is not None else endpoint.longest_silence
+        if lasts is not None and lasts >= _SLOW:
+            # What is declared for "/" speaks for every route.
+            found.setdefault(endpoint.path if endpoint.path.startswith(path.route) else path.route, lasts)
+    return list(found.items())
 
 
 def _keep_alive(paths: Sequence[RequestPath], scale: Scale) -> Duration:
     """The keep-alive timeout of the first server behind the balancer, as run; 0.5 s when it has none."""
     for path in paths:
         if len(path.hops) > 1 and Role.SERVER_IDLE in path.hops[1].settings:
-            value = value_of(path.hops[1].settings[Role.SERVER_IDLE])
-            if value is not None and value > ZERO:
-                return scale.down(value)
+            timer = timer_of(path.hops[1], path.hops[1].settings[Role.SERVER_IDLE])
+            if timer is not None and timer.value > ZERO:
+                return timer.at(scale.factor)
     return _DEFAULT_PERIOD
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from keepalign.model.proof import Count, Proof, Row, Verdict
+from keepalign.model.proof import Count, InLife, Proof, Row, Verdict
 from keepalign.reports._lines import BLANK, Line, line, wrapped
 
 _STYLES: Final = {
@@ -23,7 +23,7 @@ def report(proof: Proof, changes: Sequence[str] = ()) -> list[Line]:
     Args:
         changes: the edits of the fix, in words.
     """
-    lines = [line(("Run: ", "bold"), f"{proof.target}, " + ", ".join(proof.servers))]
+    lines = [line(("Run: ", "bold"), ", ".join((proof.target, *proof.servers)))]
     lines += wrapped(
         f"all times divided by {proof.factor}, the largest factor that keeps every order"
         if proof.factor > 1
@@ -32,11 +32,8 @@ def report(proof: Proof, changes: Sequence[str] = ()) -> list[Line]:
     )
     for text in (*proof.rounded, *proof.kept):
         lines += wrapped(text, first="  kept:    ")
-    for container, why in proof.stand_ins:
-        lines += wrapped(
-            f"{container}'s application is replaced by a stand-in that answers as declared: {why}",
-            first="  note:    ",
-        )
+    for name, why in proof.stand_ins:
+        lines += wrapped(f"{name}: a stand-in answers as declared, for {why}", first="  note:    ")
     for text in proof.traffic:
         lines += wrapped(text, first="  traffic: ")
     for text in changes:
@@ -46,6 +43,7 @@ def report(proof: Proof, changes: Sequence[str] = ()) -> list[Line]:
         lines += [*_table(proof.rows), BLANK]
         for row in proof.rows:
             lines += _row_notes(row)
+        lines.append(BLANK)
     lines += _others(proof)
     lines += _verdict(proof)
     return lines
@@ -63,11 +61,11 @@ def _runs(proof: Proof) -> list[Line]:
 
 def _table(rows: Sequence[Row]) -> list[Line]:
     width = max(len("cause"), *(len(row.cause) for row in rows))
-    head = f"  {'cause':<{width}}  {'before':>12}  {'after':>10}  verdict"
-    lines = [line((head, "bold")), line((f"  {'':<{width}}  {'err/exposed':>12}  {'err/exp.':>10}", "dim"))]
+    head = f"  {'cause':<{width}}  {'before':>11}  {'after':>8}  verdict"
+    lines = [line((head, "bold")), line((f"  {'':<{width}}  {'err/exposed':>11}  {'err/exp.':>8}", "dim"))]
     for row in rows:
         mark, style = _STYLES[row.verdict]
-        cells = f"{_cell(row.before):>12}  {_cell(row.after):>10}  "
+        cells = f"{_cell(row.before):>11}  {_cell(row.after):>8}  "
         lines.append(line(f"  {row.cause:<{width}}  {cells}", (f"{mark} {row.verdict}", style)))
     return lines
 
@@ -77,41 +75,53 @@ def _cell(count: Count) -> str:
 
 
 def _row_notes(row: Row) -> list[Line]:
-    lines: list[Line] = []
+    texts: list[str] = []
     if row.taken_back is not None:
-        lines += wrapped(
-            f"{row.cause}: {_cell(row.taken_back)} after the fix with its own edits taken back", first="  "
-        )
+        texts.append(f"{_cell(row.taken_back)} after the fix with its own edits taken back")
     if row.why:
-        lines += wrapped(f"{row.cause}: {row.why}", first="  ")
+        texts.append(row.why)
     if row.after.bound is not None:
-        bound = f"{row.after.bound:.1%}" if row.after.bound < 1 else "100 %"
-        lines += wrapped(
-            f"{row.cause}: 0 of {row.after.exposed} exposed after, so below {bound} at 95 % confidence",
-            first="  ",
-        )
-    return lines
+        bound = f"{row.after.bound:.1%}" if row.after.bound < 1 else "100%"
+        texts.append(f"0 of {row.after.exposed} exposed after, so below {bound} at 95% confidence")
+    if row.in_life is not None:
+        texts.append(_in_life(row.in_life))
+    notes = [one for text in texts for one in wrapped(text, first="  · ")]
+    return [line(f"  {row.cause}"), *notes] if notes else []
+
+
+def _in_life(rate: InLife) -> str:
+    return (
+        f"in life, at worst about {per_million(rate.share)} in a million requests re-using a connection, "
+        f"with one every {rate.keep_alive} or so on each (keep-alive {rate.keep_alive}, round trip "
+        f"{rate.round_trip}, the balancer's latency {rate.latency} assumed); more where traffic is regular"
+    )
+
+
+def per_million(share: float) -> str:
+    """A share in parts per million, with two digits below ten."""
+    parts = share * 1_000_000
+    return f"{parts:,.0f}" if parts >= 10 else f"{parts:.2g}"
 
 
 def _others(proof: Proof) -> list[Line]:
     if not proof.others:
         return []
-    lines = [BLANK, line(("Also seen, on the same path:", "bold"))]
+    lines = [line(("Also seen, on the same path:", "bold"))]
     for other in proof.others:
-        lines += wrapped(
-            f"{other.cause}: {other.before} before, {other.after} after ({other.example})", first="  · "
-        )
-    return lines
+        counts = f"{other.before} before, {other.after} after" if len(proof.runs) > 1 else f"{other.before}"
+        lines += wrapped(f"{other.cause}: {counts} ({other.example})", first="  · ")
+    return [*lines, BLANK]
 
 
 def _verdict(proof: Proof) -> list[Line]:
     if proof.holds and proof.rows:
         seen = sum(row.verdict in (Verdict.SEEN, Verdict.HIDDEN) for row in proof.rows)
         text = f"{seen} of {len(proof.rows)} predicted causes seen before, zero errors after."
-        return [BLANK, *wrapped(text, first="✓ The proof holds: ", rest="  ", style="bold green")]
+        return wrapped(text, first="✓ The proof holds: ", rest="  ", style="bold green")
     if proof.holds:
-        return [BLANK, *wrapped("no cause is predicted, and no request failed.", first="✓ The proof holds: ")]
-    lines: list[Line] = [BLANK, line(("✗ The proof does not hold:", "bold red"))]
+        text = "no cause is predicted, and no request failed."
+        return wrapped(text, first="✓ The proof holds: ", rest="  ", style="bold green")
+    lines: list[Line] = [line(("✗ The proof does not hold:", "bold red"))]
     for fault in proof.faults:
         lines += wrapped(fault, first="  - ")
     return lines

@@ -23,7 +23,9 @@ class Launch:
         cwd: folder to start in.
         stop_signal: "SIGTERM", "SIGWINCH"…
         port: it will listen on, on 127.0.0.1.
-        ready_lines: a text that its log shows, and how often, when it is ready; empty: listening is enough.
+        ready_line, ready_count: a text that its log shows, and how often, once it serves; empty: none does.
+        ready_file: exists once it listens; empty: none does. A port that answers is no proof by itself:
+            another program may have taken it.
     """
 
     argv: Sequence[str]
@@ -32,4 +34,5 @@ class Launch:
     stop_signal: str
     port: int
     ready_line: str = ""
-    ready_count: int = 0
+    ready_count: int = 1
+    ready_file: str = ""

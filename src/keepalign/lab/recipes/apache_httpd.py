@@ -1,7 +1,8 @@
 """Runs the user's httpd.conf with the system's Apache.
 
 Replaced: addresses and ports, paths that exist only in the image (ServerRoot, modules, logs), the user to run
-as, and the times, scaled. Kept: everything else, to the byte.
+as, and the times, scaled. Kept: everything else, to the byte. What the configuration leaves to a default is
+written out in front of it and behind it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -20,14 +21,17 @@ from typing import Final
 from keepalign.defaults import load
 from keepalign.errors import LabError
 from keepalign.lab.recipes import Launch
+from keepalign.lab.recipes._apache_edits import Apache, Rewriter, backends
 from keepalign.model.path import Product
-from keepalign.model.source import Edit, SourceText, edited
+from keepalign.model.source import Edit, SourceText, Span, edited
 from keepalign.readers._fragments import ApacheFragment, Directive
 from keepalign.units import Duration
 
+# Written once the ports are bound.
+_PID_FILE: Final = "httpd.pid"
 _MISSING: Final = "Apache httpd 2.4 is missing"
 _INSTALL: Final = "install it (Debian, Ubuntu: apt-get install --no-install-recommends apache2-bin)"
-# Where distributions keep the modules, beside what `apache2 -V` says of its own root.
+# Where distributions keep the modules.
 _MODULE_FOLDERS: Final = (
     "/usr/lib/apache2/modules",
     "/usr/lib64/httpd/modules",
@@ -35,21 +39,6 @@ _MODULE_FOLDERS: Final = (
     "/usr/local/apache2/modules",
     "/usr/libexec/apache2",
 )
-# Directives whose argument is a path of the image; the lab keeps no such file.
-_DROPPED: Final = frozenset(
-    {"pidfile", "user", "group", "scoreboardfile", "lockfile", "mutex", "defaultruntimedir"}
-)
-_BACKEND: Final = re.compile(r"^(?P<scheme>https?)://(?P<host>[^:/]+)(?::(?P<port>\d+))?(?P<rest>/.*)?$")
-
-
-@dataclass(frozen=True, slots=True)
-class Apache:
-    """The Apache program of this machine. `built_in` are module names without "mod_" and ".c"."""
-
-    program: str
-    version: str
-    modules: Path
-    built_in: frozenset[str]
 
 
 @cache
@@ -82,10 +71,25 @@ def _search_path() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """A configuration as it is run, and what was replaced in it (a unified diff, empty when nothing was)."""
+    """A configuration as it is run.
+
+    Args:
+        text: of the main file.
+        included: name in the task's folder → text, of the files that it includes.
+        diff: what was replaced in all of them, unified, without context.
+    """
 
     text: bytes
     diff: str
+    included: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def backends_of(fragment: ApacheFragment) -> frozenset[int]:
+    """The ports of every backend, whatever its host: the lab must serve them all, for it calls nobody else.
+
+    Raises: LabError: a backend that does not speak HTTP over TCP, with its place.
+    """
+    return frozenset(port for directive in fragment.directives for port in backends(directive))
 
 
 def rewrite(
@@ -96,64 +100,119 @@ def rewrite(
     ports: Mapping[int, int],
     backends: Mapping[int, int],
     scale: int,
+    sources: Mapping[str, SourceText] | None = None,
 ) -> Rewritten:
     """The configuration as the lab runs it.
 
     Args:
+        source: the main file.
         folder: of the task; logs, pid file and run-time files go there.
         ports: port it listens on in life → port here.
-        backends: port of a backend on loopback in life → port here.
+        backends: port of a backend in life → port here.
         scale: all times are divided by it; whole-second options round up.
-    Raises: LabError: a module is missing here, or the configuration includes other files.
+        sources: the texts of included files, by the names that spans have.
+    Raises: LabError: a module or an included file is missing here, a port is unknown, or a backend cannot be
+        run; with the place.
     """
-    apache = find()
-    edits: list[Edit] = []
-    seen: set[str] = set()
+    rewriter = Rewriter(find(), folder, ports, backends, scale)
+    texts = {**(sources or {}), source.file: source}
+    files = {source.file: "httpd.conf"}
     for directive in fragment.directives:
-        if directive.span.file != source.file:
-            raise LabError(
-                f"{source.file} includes {directive.span.file}; the lab runs single files so far",
-                hint="give the configuration as one file, or prove the other causes with --skip httpd",
-            )
-        name = directive.name.lower()
-        if not directive.section or name in ("keepalivetimeout", "timeout"):
-            seen.add(name)
-        edits += _edits_of(directive, apache, folder, ports, backends, scale)
-    edits += _virtual_hosts(source, ports)
-    end = source.span(len(source.data), len(source.data))
-    edits.append(Edit(end, _appendix(seen, folder, scale)))
-    text = edited(source.data, edits)
-    diff = "".join(
-        difflib.unified_diff(
-            source.data.decode("utf-8", "replace").splitlines(keepends=True),
-            text.decode("utf-8", "replace").splitlines(keepends=True),
-            f"a/{source.file}",
-            f"b/{source.file}",
-            n=0,
+        number = len(files)
+        files.setdefault(directive.span.file, f"included-{number}-{os.path.basename(directive.span.file)}")
+    edits: dict[str, dict[Span, list[Edit]]] = {file: {} for file in files}
+    for directive in fragment.directives:
+        # A file that is included twice appears twice, with the same spans.
+        if directive.span not in edits[directive.span.file]:
+            edits[directive.span.file][directive.span] = rewriter.edits(directive)
+    for directive, included in _includes(fragment.directives):
+        lines = [f'Include "{folder}/{files[file]}"' for file in included]
+        edits[directive.span.file][directive.span] = [
+            Edit(directive.span, "\n".join(lines) or f"# {directive.name} (matches no file)")
+        ]
+    start = [Edit(source.span(0, 0), _defaults(rewriter))]
+    end = [Edit(source.span(len(source.data), len(source.data)), _runtime(folder))]
+    done = {
+        file: edited(
+            texts[file].data,
+            [
+                *(start if file == source.file else ()),
+                *(edit for group in edits[file].values() for edit in group),
+                *(end if file == source.file else ()),
+            ],
         )
+        for file in files
+    }
+    diff = "".join(_diff(texts[file], text) for file, text in done.items())
+    included_texts = {files[file]: text for file, text in done.items() if file != source.file}
+    return Rewritten(done[source.file], diff, included_texts)
+
+
+def _diff(source: SourceText, text: bytes) -> str:
+    before, after = (
+        data.decode("utf-8", "replace").splitlines(keepends=True) for data in (source.data, text)
     )
-    return Rewritten(text, diff)
+    return "".join(difflib.unified_diff(before, after, f"a/{source.file}", f"b/{source.file}", n=0))
 
 
-def _appendix(seen: set[str], folder: Path, scale: int) -> str:
-    """What must be said because the configuration leaves it to a default of the image or of the product."""
-    lines = [f"PidFile {folder}/httpd.pid", f"DefaultRuntimeDir {folder}", "Mutex pthread"]
+def _includes(directives: Iterable[Directive]) -> list[tuple[Directive, list[str]]]:
+    """Each Include line with the files that it brought in, in order.
+
+    The directives stand in reading order: what follows an Include line in another file than its own came
+    through it, until its own file goes on.
+
+    Raises: LabError: an Include line whose file nobody can name.
+    """
+    found: list[tuple[Directive, list[str]]] = []
+    open_files: list[tuple[str, list[str] | None]] = []
+    for directive in directives:
+        file = directive.span.file
+        if file not in (name for name, _ in open_files):
+            # New: through the last Include line of the innermost file that ends with one.
+            while open_files and open_files[-1][1] is None:
+                open_files.pop()
+            if open_files:
+                through = open_files[-1][1]
+                assert through is not None
+                through.append(file)
+            open_files.append((file, None))
+        while open_files[-1][0] != file:
+            open_files.pop()
+        files: list[str] | None = None
+        if directive.name.lower() in ("include", "includeoptional"):
+            files = []
+            found.append((directive, files))
+        open_files[-1] = (file, files)
+    for directive, files in found:
+        if not files and any("${" in word for word in directive.args):
+            raise LabError(
+                f"{directive.span.place}: no file is known for {directive.name} {' '.join(directive.args)}",
+                hint="Define the variable in the configuration",
+            )
+    return found
+
+
+def _defaults(rewriter: Rewriter) -> str:
+    """Defaults are scaled like everything else, so they are written out, where any line of the user's
+    configuration overrides them."""
+    keep_alive, timeout = (load(Product.APACHE_HTTPD).row(o).default for o in ("KeepAliveTimeout", "Timeout"))
+    assert isinstance(keep_alive, Duration)
+    assert isinstance(timeout, Duration)
+    lines = [
+        f"KeepAliveTimeout {rewriter.milliseconds(keep_alive)}ms",
+        f"Timeout {rewriter.seconds(timeout)}",
+        f"ErrorLog {rewriter.folder}/error.log",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _runtime(folder: Path) -> str:
+    """What the configuration leaves to the image: where files go, and as whom to run."""
+    lines = [f"PidFile {folder}/{_PID_FILE}", f"DefaultRuntimeDir {folder}", "Mutex pthread"]
     if os.geteuid() == 0:
         lines += ["User nobody", "Group nogroup" if _has_group("nogroup") else "Group nobody"]
-    if "errorlog" not in seen:
-        lines.append(f"ErrorLog {folder}/error.log")
-    # A default is scaled like everything else, so it must be written out.
-    if "keepalivetimeout" not in seen:
-        lines.append(f"KeepAliveTimeout {_milliseconds(_default('KeepAliveTimeout'), scale)}ms")
-    if "timeout" not in seen:
-        lines.append(f"Timeout {_whole_seconds(_default('Timeout'), scale)}")
+    lines += ["<IfModule mime_module>", f"TypesConfig {folder}/mime.types", "</IfModule>"]
     return "\n" + "\n".join(lines) + "\n"
-
-
-def _default(option: str) -> Duration:
-    default = load(Product.APACHE_HTTPD).row(option).default
-    assert default is not None, option
-    return default
 
 
 def _has_group(name: str) -> bool:
@@ -166,111 +225,22 @@ def _has_group(name: str) -> bool:
     return True
 
 
-def _edits_of(
-    directive: Directive,
-    apache: Apache,
-    folder: Path,
-    ports: Mapping[int, int],
-    backends: Mapping[int, int],
-    scale: int,
-) -> list[Edit]:
-    name = directive.name.lower()
-    args, spans = directive.args, directive.arg_spans
-    if name in _DROPPED:
-        return [Edit(directive.span, f"# {directive.name} (set at the end)")]
-    match name:
-        case "serverroot":
-            return [Edit(spans[0], f'"{folder}"')]
-        case "loadmodule" if len(args) == 2:
-            return _load_module(directive, apache)
-        case "listen":
-            port = _port_of(args[0])
-            return [Edit(spans[0], f"127.0.0.1:{ports.get(port, port)}")]
-        case "errorlog":
-            return [Edit(spans[0], f"{folder}/error.log")]
-        case "customlog" | "transferlog":
-            return [Edit(spans[0], f"{folder}/access.log")]
-        case "proxypass" | "proxypassreverse" | "proxypassmatch":
-            return _proxy(directive, backends, scale)
-        case "keepalivetimeout":
-            value = _apache_duration(args[0])
-            return [] if value is None else [Edit(spans[0], f"{_milliseconds(value, scale)}ms")]
-        case "timeout" | "proxytimeout" | "gracefulshutdowntimeout":
-            digits = re.match(r"\d+", args[0])
-            if digits is None or int(digits[0]) == 0:
-                return []
-            return [Edit(spans[0], str(_whole_seconds(Duration.of(s=int(digits[0])), scale)))]
-        case _:
-            return []
+def launch(
+    folder: Path, rewritten: Rewritten, port: int, stop_signal: str, environment: Mapping[str, str]
+) -> Launch:
+    """The process that serves the configuration, in the foreground as in a container; writes its files.
 
-
-def _load_module(directive: Directive, apache: Apache) -> list[Edit]:
-    file = os.path.basename(directive.args[1])
-    stem = re.sub(r"^mod_|\.so$", "", file)
-    if stem in apache.built_in:
-        return [Edit(directive.span, f"# {directive.args[0]} is built in")]
-    path = apache.modules / file
-    if not path.exists():
-        raise LabError(
-            f"{directive.span.place}: {file} is not among the modules of Apache {apache.version} here",
-            hint=f"install the package that has it, or look into {apache.modules}",
-        )
-    return [Edit(directive.arg_spans[1], str(path))]
-
-
-def _proxy(directive: Directive, backends: Mapping[int, int], scale: int) -> list[Edit]:
-    edits: list[Edit] = []
-    for text, span in zip(directive.args, directive.arg_spans, strict=True):
-        url = _BACKEND.match(text)
-        if url is not None:
-            port = int(url["port"]) if url["port"] else (443 if url["scheme"] == "https" else 80)
-            if port in backends:
-                edits.append(Edit(span, f"http://127.0.0.1:{backends[port]}{url['rest'] or ''}"))
-        key, sign, value = text.partition("=")
-        digits = re.fullmatch(r"\d+", value)
-        if sign and digits and key.lower() in ("timeout", "ttl", "connectiontimeout"):
-            edits.append(Edit(span, f"{key}={_whole_seconds(Duration.of(s=int(value)), scale)}"))
-    return edits
-
-
-def _virtual_hosts(source: SourceText, ports: Mapping[int, int]) -> list[Edit]:
-    edits = []
-    for tag in re.finditer(rb"(?im)^[ \t]*<VirtualHost[ \t]+([^>\n]+)>", source.data):
-        for address in re.finditer(rb"\S+:(\d+)", tag[1]):
-            port = int(address[1])
-            start = tag.start(1) + address.start(1)
-            edits.append(Edit(source.span(start, start + len(address[1])), str(ports.get(port, port))))
-    return edits
-
-
-def _port_of(text: str) -> int:
-    tail = text.rsplit(":", 1)[-1]
-    return int(tail) if tail.isdigit() else 80
-
-
-def _apache_duration(text: str) -> Duration | None:
-    """KeepAliveTimeout's forms (defaults/apache_httpd.toml): seconds, or with ms, s, mi, h."""
-    form = re.fullmatch(r"(\d+)(ms|s|mi|h)?", text, re.IGNORECASE)
-    if form is None:
-        return None
-    factor = {"ms": 1, "s": 1_000, "mi": 60_000, "h": 3_600_000}[(form[2] or "s").lower()]
-    return Duration.of(ms=int(form[1]) * factor)
-
-
-def _milliseconds(life: Duration, scale: int) -> int:
-    return (life / scale).ceil_to(Duration.of(ms=1)).us // 1_000
-
-
-def _whole_seconds(life: Duration, scale: int) -> int:
-    return (life / scale).ceil_to(Duration.of(s=1)).us // 1_000_000
-
-
-def launch(folder: Path, conf: Path, port: int, stop_signal: str) -> Launch:
-    """The process that serves `conf`, in the foreground as in a container."""
+    Args:
+        port: it listens on here.
+        environment: the container's; `${NAME}` in the configuration reads it.
+    """
+    for name, text in {**rewritten.included, "httpd.conf": rewritten.text, "mime.types": b""}.items():
+        (folder / name).write_bytes(text)
     return Launch(
-        argv=(find().program, "-D", "FOREGROUND", "-f", str(conf)),
-        env={"PATH": _search_path(), "LANG": "C"},
+        argv=(find().program, "-D", "FOREGROUND", "-f", str(folder / "httpd.conf")),
+        env={**environment, "PATH": _search_path(), "LANG": "C"},
         cwd=str(folder),
         stop_signal=stop_signal,
         port=port,
+        ready_file=str(folder / _PID_FILE),
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 VARIABLE = "KEEPALIGN_STAND_IN"
+READY = "keepalign stand-in: listening"
 _PIECE = b"keepalign stand-in\n"
 
 
@@ -71,6 +72,8 @@ def main() -> None:
     """Serve on 127.0.0.1 at the port given as the only argument, closing after each response."""
     port = int(sys.argv[1])
     with make_server("127.0.0.1", port, application, _Server, _Quiet) as server:
+        sys.stderr.write(f"{READY}\n")
+        sys.stderr.flush()
         server.serve_forever()
 
 
