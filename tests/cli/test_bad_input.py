@@ -243,7 +243,7 @@ def test_unresolved_variable_is_shown_and_fails_only_when_asked(keepalign: Keepa
     said = keepalign(*arguments)
     assert said.code == 0
     assert "var.idle has no default and no value in terraform.tfvars (infra/main.tf:4)" in said.words
-    assert "→ give keepalign the file that sets it" in said.words
+    assert "→ write the number where Terraform finds it" in said.words
     assert keepalign(*arguments, "--strict").code == 1
     Path("infra/terraform.tfvars").write_text("idle = 60\n")
     assert keepalign(*arguments).code == 1, "60 s against 5 s is a finding"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import jsonschema
@@ -116,3 +117,32 @@ def test_file_that_cannot_be_understood_is_told_with_its_place(
     assert run(["check", str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"error: {tmp_path}/httpd.conf:2")
+
+
+def test_file_of_a_format_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "check.json"
+    file.write_text("old")
+    file.chmod(0o640)
+    assert run(["check", BROKEN, "--format", f"json={file}"]) == 1
+    assert json.loads(file.read_bytes())["schema"] == 1
+    assert file.stat().st_mode & 0o777 == 0o640
+
+    def full(descriptor: int, *arguments: object, **keywords: object) -> object:
+        os.close(descriptor)
+        raise OSError(28, "No space left on device")
+
+    written = file.read_bytes()
+    monkeypatch.setattr(os, "fdopen", full)
+    assert run(["check", BROKEN, "--format", f"json={file}"]) == 2
+    assert file.read_bytes() == written
+    assert [path.name for path in tmp_path.iterdir()] == ["check.json"]
+
+
+def test_link_and_device_keep_being_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "check.json")
+    assert run(["check", BROKEN, "--format", f"json={tmp_path}/link", "--format", "text=/dev/null"]) == 1
+    assert (tmp_path / "link").is_symlink()
+    assert json.loads((tmp_path / "check.json").read_bytes())["schema"] == 1
+    assert Path("/dev/null").is_char_device()

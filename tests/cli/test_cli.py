@@ -48,6 +48,7 @@ def test_command_is_loaded_by_its_name_and_has_help(name: str, capsys: pytest.Ca
         ["check", ".", "--format", "xml"],
         ["check", ".", "--format", "json="],
         ["check", ".", "--format", "json", "--format", "text"],
+        ["check", ".", "--format", "json=/tmp/x", "--format", "text=/tmp/x"],
         ["check", ".", "--fail-on", "info"],
     ],
 )

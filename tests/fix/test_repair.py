@@ -9,7 +9,7 @@ from tests.rules import stacks
 from tests.rules.stacks import Built
 
 from keepalign import rules
-from keepalign.errors import UnsolvablePath
+from keepalign.errors import ReadError, UnsolvablePath
 from keepalign.fix import Repair, changes_applied, diff, diffs_of, repair
 from keepalign.model.path import Stack
 
@@ -75,6 +75,16 @@ def test_value_that_reads_back_otherwise_is_told() -> None:
 
     with pytest.raises(UnsolvablePath, match="still reads as"):
         repair(built.stack, built.sources, deaf)
+
+
+def test_edits_after_which_nothing_can_be_read_are_no_fix() -> None:
+    built = stacks.parse(stacks.STORY)
+
+    def refuse(overlay: Mapping[str, bytes]) -> Stack:
+        raise ReadError("is set twice", file=stacks.FILE, line=2, column=1)
+
+    with pytest.raises(UnsolvablePath, match=r"with the edits made, stack\.conf:2:1 is set twice"):
+        repair(built.stack, built.sources, refuse)
 
 
 def test_value_that_another_edit_brings_in_is_solved_in_a_second_round() -> None:

@@ -228,6 +228,17 @@ def test_route_without_any_limit_is_absent_with_a_site_for_timeout() -> None:
     assert after.data == b"KeepAlive On\nTimeout 77\nProxyPass / http://a/\n"
 
 
+def test_limits_of_a_balancer_s_members_are_unknown() -> None:
+    conf = (
+        'Timeout 50\n<Proxy "balancer://b">\nBalancerMember http://127.0.0.1:8000 timeout=20\n</Proxy>\n'
+        "ProxyPass / balancer://b/ timeout=300\n"
+    )
+    found = route(read(conf), "/")
+    for limit in (found.timeout, found.ttl):
+        assert isinstance(limit, Unknown)
+        assert limit.reason.startswith("the members of balancer://b/ have limits of their own")
+
+
 def test_a_worker_option_below_one_is_unknown() -> None:
     fragment = read("ProxyPass / http://a/ timeout=0 ttl=0\n")
     assert isinstance(route(fragment, "/").timeout, Unknown)
@@ -314,6 +325,33 @@ def test_a_broken_section_is_an_error_with_its_place(text: str, line: int, colum
 
 def including(files: dict[str, str]) -> Callable[[str], list[SourceText]]:
     return lambda pattern: [SourceText(n, t.encode()) for n, t in files.items() if n == pattern]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# c\nworker_processes 1;\nevents { }\n",
+        "http {\n  keepalive_timeout 5;\n}\n",
+        "include mime.types;\n",
+    ],
+)
+def test_nginx_under_apache_s_name_is_an_error(text: str) -> None:
+    with pytest.raises(ReadError, match="written for nginx") as caught:
+        read(text)
+    assert (caught.value.line, caught.value.column) == (text.count("# c\n") + 1, 1)
+
+
+def test_a_byte_order_mark_is_an_error_as_for_httpd() -> None:
+    # httpd 2.4.71: Invalid command '\xef\xbb\xbf#'
+    with pytest.raises(ReadError, match="byte order mark"):
+        read("\ufeff# c\nKeepAliveTimeout 5\n")
+    main, piece = (
+        SourceText("httpd.conf", b"Include a.conf\n"),
+        SourceText("a.conf", "\ufeffTimeout 5".encode()),
+    )
+    with pytest.raises(ReadError) as caught:
+        ApacheReader().read_tree(main, lambda pattern: [piece])
+    assert caught.value.place == "a.conf:1:1"
 
 
 def test_includes_are_read_in_place() -> None:

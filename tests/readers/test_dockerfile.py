@@ -110,6 +110,26 @@ def test_forms_of_a_command(command: str, words: list[str], shell: bool) -> None
     assert fragment.cmd_is_shell_form is shell
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CMD gunicorn --keep-alive ${KEEP:-5} a:a",
+        'CMD ["sh", "-c", "gunicorn --keep-alive ${KEEP:-5} a:a"]',
+        "ENV KEEP=5\nCMD gunicorn --keep-alive $KEEP a:a",
+    ],
+)
+def test_a_container_s_environment_stands_above_the_image_s(command: str) -> None:
+    source = SourceText("Dockerfile", f"FROM x\n{command}\n".encode())
+    reader = DockerfileReader()
+    assert texts(reader.read(source).cmd) == ["gunicorn", "--keep-alive", "5", "a:a"]
+    assert texts(reader.read_run(source, {}).cmd) == ["gunicorn", "--keep-alive", "5", "a:a"]
+    assert texts(reader.read_run(source, {"KEEP": "75"}).cmd) == ["gunicorn", "--keep-alive", "75", "a:a"]
+    secret = reader.read_run(source, {"KEEP": None}).cmd
+    assert secret is not None
+    assert (secret.words[2].text, secret.words[2].reason) == (None, "$KEEP is set when the container starts")
+    assert reader.read_run(source, {"KEEP": "75"}).environment == reader.read(source).environment
+
+
 def test_a_list_with_single_quotes_is_the_shell_form() -> None:
     fragment = read("FROM a\nCMD ['gunicorn', 'app']\n")
     assert fragment.cmd_is_shell_form

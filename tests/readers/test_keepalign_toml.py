@@ -117,6 +117,13 @@ def test_a_key_inside_a_long_text_is_not_taken_for_the_real_one() -> None:
     assert parsed(text.replace("[x]\n", "")).hints.containers == {"a": 'b = "no"\n', "b": "yes"}
 
 
+def test_a_byte_order_mark_changes_nothing() -> None:
+    source = SourceText("keepalign.toml", '\ufeff[[endpoint]]\npath = "/"\nlongest_silence = "5s"\n'.encode())
+    (endpoint,) = read(source).workload.endpoints
+    assert text_at(source, endpoint.origin.literal) == 'longest_silence = "5s"'
+    assert failing('\ufeff\n[[endpoint]]\npath = "x"\n').place == "keepalign.toml:3:1"
+
+
 def test_recognise_goes_by_the_name() -> None:
     reader = KeepalignTomlReader()
     assert reader.recognise("a/keepalign.toml", b"")

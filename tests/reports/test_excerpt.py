@@ -4,7 +4,7 @@ from inline_snapshot import snapshot
 
 from keepalign.model.finding import Location
 from keepalign.model.source import SourceText
-from keepalign.reports._lines import WIDTH, plain
+from keepalign.reports._lines import WIDTH, cells, plain
 from keepalign.reports.excerpt import excerpt
 
 
@@ -58,6 +58,31 @@ def test_excerpt_keeps_the_span_of_a_long_line_in_sight() -> None:
 
 def test_excerpt_counts_columns_behind_tabs_and_letters_of_several_bytes() -> None:
     text = shown("\t# é\n\tüTimeout 20\n", ("20", "here"))
+    code, caret = text.splitlines()[2:4]
+    assert code[caret.index("^") : caret.index("^") + 2] == "20"
+
+
+def test_excerpt_counts_columns_as_a_terminal_does() -> None:
+    source = SourceText("f", "/* 東京 e\u0301 */ idle = 60 # 東京東京東京\n".encode())
+    span = source.span(source.data.index(b"60"), source.data.index(b"60") + 2)
+    code, caret = plain(excerpt([Location(span, "here")], {"f": source})).splitlines()[2:4]
+    assert cells(caret[: caret.index("^")]) == cells(code[: code.index("60")])
+
+
+def test_excerpt_of_a_line_of_wide_letters_stays_within_80_columns() -> None:
+    for before in range(60):
+        source = SourceText("f", ("東" * before + "60" + "京" * 60 + "\n").encode())
+        at = source.data.index(b"60")
+        code, caret = plain(excerpt([Location(source.span(at, at + 2), "x")], {"f": source})).splitlines()[
+            2:4
+        ]
+        assert cells(code) <= WIDTH
+        assert cells(code[: code.index("60")]) == caret.index("^")
+
+
+def test_excerpt_shows_no_control_characters() -> None:
+    text = shown("\x1b[31mTimeout 20\n", ("20", "here"))
+    assert "\x1b" not in text
     code, caret = text.splitlines()[2:4]
     assert code[caret.index("^") : caret.index("^") + 2] == "20"
 

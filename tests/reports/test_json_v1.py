@@ -14,6 +14,7 @@ from tests.rules import stacks
 from keepalign import fix, rules
 from keepalign.model.finding import Undecided
 from keepalign.model.path import Unjoined
+from keepalign.model.source import Edit, edited
 from keepalign.readers._reader import Note
 from keepalign.reports import json_v1
 
@@ -148,6 +149,24 @@ def test_what_is_unknown_or_not_joined_is_in_the_report() -> None:
     assert report["unknown"][0]["place"] == {"file": "stack.conf", "line": 1, "column": 1}
     assert report["unjoined"] == [{"what": "target group admin", "missing": "its folder", "place": None}]
     assert (report["summary"]["unknown"], report["summary"]["unjoined"]) == (2, 1)
+
+
+def test_all_edits_of_the_report_together_are_the_fix() -> None:
+    report = rendered(stacks.STORY)
+    changes = [fix for finding in report["findings"] for fix in finding["fix"]] + report["also"]
+    assert {(c["hop"], c["option"]) for c in report["also"]} == {("api", "timeout"), ("httpd", "Timeout")}
+    built = stacks.parse(stacks.STORY)
+    spans = built.sources[stacks.FILE]
+    edits = [Edit(spans.span(e["start"], e["end"]), e["text"]) for c in changes for e in c["edits"]]
+    mended = fix.repair(built.stack, built.sources, built.reread)
+    assert edited(spans.data, edits) == mended.changed[stacks.FILE]
+
+
+def test_why_there_is_no_fix_is_in_the_report() -> None:
+    built = stacks.parse(stacks.STORY)
+    data = json_v1.render(built.stack, rules.check(built.stack), fix_failed="it takes at most 4000 s")
+    assert json.loads(data)["fix_failed"] == "it takes at most 4000 s"
+    assert rendered(stacks.STORY)["fix_failed"] == ""
 
 
 @given(

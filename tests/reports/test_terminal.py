@@ -237,6 +237,29 @@ def test_setting_that_nobody_may_edit_is_told_by_hand() -> None:
     assert "· aws_lb.this  idle_timeout              60 s  ████████ --in-front\n" in text
 
 
+def test_limit_that_no_rule_judges_and_no_fix_raises_is_told() -> None:
+    only_worker = """
+    [[path]]
+    endpoints = [{ path = "/", silence = "40s", request = "45s" }]
+    [[path.hop]]
+    name = "alb"
+    product = "aws_alb"
+    settings = { upstream_read = "60s", upstream_pool_idle = "60s" }
+    [[path.hop]]
+    name = "api"
+    product = "gunicorn"
+    traits = { worker_class = "sync" }
+    settings = { server_idle = "off", handler_timeout = "30s" }
+    """
+    text = plain(lines_of(only_worker))
+    assert (
+        "Marked ✗ without a finding, as this release has no rule for it:\n  · orders /: api, timeout 30 s"
+        in text
+    )
+    # In the story the fix raises them along.
+    assert "without a finding" not in plain(lines_of(stacks.STORY))
+
+
 VALUES = st.sampled_from(
     ["1s", "5s", "60s", "1500ms", "4000s", "default 60s", "off", "unlimited", "unknown: x"]
 )

@@ -9,14 +9,14 @@ import pytest
 from tests.rules import stacks
 
 from keepalign import rules
-from keepalign.model.finding import Confidence, Severity
+from keepalign.model.finding import Confidence, Location, Severity
 from keepalign.model.ladder import Mark
-from keepalign.model.path import RequestPath, Stack
-from keepalign.model.setting import Default
-from keepalign.model.source import Origin, OriginKind
+from keepalign.model.path import Product, RequestPath, Stack
+from keepalign.model.setting import Default, Explicit, Unknown
+from keepalign.model.source import Origin, OriginKind, Site, SourceText, Span, Step
 from keepalign.rules import _rule
 from keepalign.rules import backend_keepalive_below_lb_idle as keepalive
-from keepalign.rules._rule import CRASHED, Outcome, confidence_of
+from keepalign.rules._rule import CRASHED, Outcome, confidence_of, located, supply
 from keepalign.units import Duration
 
 
@@ -143,6 +143,78 @@ def test_confidence_is_that_of_the_weakest_origin(
     else:
         setting = replace(setting, origin=origin)
     assert confidence_of([(hop, setting)], [hop]) is expected
+
+
+BYTES = SourceText("main.tf", b"delay = local.base - 30\nbase = 60\n")
+USE, LITERAL, EXPRESSION = BYTES.span(8, 23), BYTES.span(31, 33), BYTES.span(8, 23)
+
+
+@pytest.mark.parametrize(
+    ("site", "span", "label"),
+    [
+        (LITERAL, LITERAL, "30 s, through delay at main.tf:1"),
+        # Computed: 60 is not what holds, and not what an edit replaces.
+        (EXPRESSION, USE, "30 s, from local.base at main.tf:2"),
+        (None, LITERAL, "30 s, through delay at main.tf:1"),
+    ],
+)
+def test_value_is_located_where_it_can_be_edited(site: Span | None, span: Span, label: str) -> None:
+    origin = Origin(OriginKind.FILE, (Step(USE, "delay"), Step(LITERAL, "local.base")))
+    place = Site(site) if site is not None else None
+    setting = Explicit(option="delay", origin=origin, site=place, value=Duration.of(s=30))
+    assert located(setting, "30 s") == Location(span, label)
+
+
+def test_note_of_a_value_is_part_of_its_label() -> None:
+    origin = Origin(OriginKind.FILE, (Step(USE, "--keep-alive=2"),), note="GUNICORN_CMD_ARGS")
+    setting = Explicit(option="keepalive", origin=origin, value=Duration.of(s=2))
+    assert located(setting, "2 s").label == "2 s (GUNICORN_CMD_ARGS)"
+
+
+@pytest.mark.parametrize(
+    ("product", "says"),
+    [
+        (Product.AWS_ALB, "terraform.tfvars"),
+        (Product.APACHE_HTTPD, "`Define NAME"),
+        (Product.GUNICORN, "--keep-alive"),
+    ],
+)
+def test_supply_names_what_keepalign_would_read(product: Product, says: str) -> None:
+    known = Unknown(option="x", origin=Origin(OriginKind.FILE, (Step(USE, "x"),)), reason="why")
+    assert says in supply(known, product)
+    elsewhere = Unknown(option="x", origin=Origin(OriginKind.ASSUMED), reason="why")
+    assert supply(elsewhere, product) == supply(None, product)
+    assert supply(None, product).endswith("as a further PATH")
+
+
+@pytest.mark.parametrize(
+    ("keep", "verdict"),
+    [
+        ("59s", "httpd closes first: 502 sent by aws_lb.this when a request is on its way"),
+        ("60s", "both close at the same moment: 502 sent by aws_lb.this when a request is on its way"),
+        ("61s", "aws_lb.this always closes first"),
+        ("unknown: x", "how long httpd keeps a connection is unknown: nothing to compare with"),
+    ],
+)
+def test_idle_ladder_says_who_closes(keep: str, verdict: str) -> None:
+    text = stacks.STORY.replace('server_idle = "5s"', f'server_idle = "{keep}"')
+    ladders = rules.check(stacks.parse(text).stack).ladders["orders /"]
+    assert ladders[1].verdict == verdict
+
+
+def test_default_delay_is_located_in_the_target_group_or_nowhere() -> None:
+    text = stacks.STORY.replace('deregistration_delay = "0s"', 'deregistration_delay = "default 30s"')
+    (finding,) = (
+        f for f in rules.check(stacks.parse(text).stack).findings if f.cause.startswith("deregistration")
+    )
+    assert finding.locations[0].span is None
+    assert "default" in finding.locations[0].label
+
+
+def test_arithmetic_of_all_requests_is_a_sentence() -> None:
+    text = stacks.STORY.replace('path = "/reports"', 'path = "/"')
+    finding = rules.check(stacks.parse(text).stack).findings[2]
+    assert finding.arithmetic.endswith("ends 90 s before the longest request is done")
 
 
 def test_ladders_of_the_story_mark_what_is_too_short() -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from keepalign.cli import debug_option
+from keepalign.errors import UsageError
 from keepalign.units import Duration
 
 if TYPE_CHECKING:
     from keepalign.join import Loaded
+    from keepalign.reports._lines import Line
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -48,11 +55,69 @@ def outputs_of(
             if name not in known or (sign and not file):
                 raise click.BadParameter(f"{text!r} is none of {', '.join(known)}, nor FORMAT=FILE")
             outputs.append(Output(name, file))
-        if sum(not output.file for output in outputs) > 1:
+        files = [output.file for output in outputs]
+        if files.count("") > 1:
             raise click.BadParameter("two formats for standard output; write one to a file: FORMAT=FILE")
+        if twice := next((file for file in files if files.count(file) > 1), ""):
+            raise click.BadParameter(f"two formats for {twice}; give each a file of its own")
         return tuple(outputs) or (Output("text", ""),)
 
     return convert
+
+
+def emit(output: Output, data: bytes) -> None:
+    """To standard output, or to the file: whole, or as it was.
+
+    Raises: UsageError: the file cannot be written.
+    """
+    try:
+        if output.file:
+            _replace(Path(output.file), data)
+        else:
+            click.echo(data, nl=False)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"{output.file or 'standard output'}: {error.strerror}") from error
+
+
+def emit_lines(output: Output, lines: Iterable[Line]) -> None:
+    """As emit(); in colour where standard output is a terminal."""
+    from keepalign.reports import terminal
+
+    file = io.StringIO() if output.file else sys.stdout
+    try:
+        terminal.show(lines, file)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UsageError(f"standard output: {error.strerror}") from error
+    if isinstance(file, io.StringIO):
+        emit(output, file.getvalue().encode("utf-8", "replace"))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write beside `path` and rename over it; a device or a pipe is written to as it is."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    mode = path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask()
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)  # it can only be asked by setting it
+    os.umask(mask)
+    return mask
 
 
 def inputs(function: F) -> F:

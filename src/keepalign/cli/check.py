@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from keepalign.cli import _options
 from keepalign.cli._options import Output
-from keepalign.errors import NothingToRead, UnsolvablePath, UsageError
+from keepalign.errors import NothingToRead, UnsolvablePath
 from keepalign.units import Duration
 
 if TYPE_CHECKING:
@@ -74,31 +72,20 @@ def command(
     if not loaded.stack.paths:
         # No path means no comparison: this must not look like a clean tree.
         return NothingToRead.exit_code
-    unknown = bool(result.undecided or loaded.stack.unjoined or loaded.notes)
+    crashed = any(finding.cause == rules.CRASHED for finding in result.findings)
+    unknown = bool(result.undecided or loaded.stack.unjoined or loaded.notes or crashed)
     return int(any(f.severity >= _LEVELS.index(fail_on) for f in result.findings) or (strict and unknown))
 
 
 def _write(output: Output, loaded: Loaded, result: CheckResult, cure: Cure) -> None:
-    """Raises: UsageError: the file cannot be written."""
-    try:
-        if output.format == "json":
-            from keepalign.reports import json_v1
+    """Raises: UsageError: the output cannot be written."""
+    if output.format == "json":
+        from keepalign.reports import json_v1
 
-            data = json_v1.render(loaded.stack, result, cure.changes, loaded.notes)
-            if output.file:
-                Path(output.file).write_bytes(data)
-            else:
-                click.echo(data, nl=False)
-            return
-        from keepalign.reports import terminal
+        data = json_v1.render(loaded.stack, result, cure.changes, loaded.notes, fix_failed=cure.failed)
+        _options.emit(output, data)
+        return
+    from keepalign.reports import terminal
 
-        lines = terminal.report(loaded.stack, result, loaded.sources, cure, loaded.notes)
-        if output.file:
-            with Path(output.file).open("w", encoding="utf-8", errors="replace") as file:
-                terminal.show(lines, file)
-        else:
-            terminal.show(lines, sys.stdout)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UsageError(f"{output.file or 'standard output'}: {error.strerror}") from error
+    lines = terminal.report(loaded.stack, result, loaded.sources, cure, loaded.notes)
+    _options.emit_lines(output, lines)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from keepalign import rules
-from keepalign.errors import UnsolvablePath
+from keepalign.errors import ReadError, UnsolvablePath
 from keepalign.fix.edit import overlay, unified_diff
 from keepalign.fix.solve import Plan, key_of, setting_at, solve
 from keepalign.model.checked import Change, CheckResult
@@ -58,7 +58,7 @@ def repair(
         changed = changes_applied(plan.editable, sources)
         if not changed:
             return Repair(plan, {}, before, after)
-        new_stack = reread(changed)
+        new_stack = _read_back(reread, changed)
         after = rules.check(new_stack)
         more = solve(new_stack, after.findings, paths=touched)
         merged = _merge(stack, plan, more)
@@ -69,6 +69,16 @@ def repair(
     raise UnsolvablePath(
         "every cure found so far brings back another cause", hint="change the values by hand"
     )
+
+
+def _read_back(reread: Callable[[Mapping[str, bytes]], Stack], changed: Mapping[str, bytes]) -> Stack:
+    """Raises: UnsolvablePath: with the edits the files cannot be read: their places were not understood."""
+    try:
+        return reread(changed)
+    except ReadError as error:
+        raise UnsolvablePath(
+            f"with the edits made, {error.place} {error.message}", hint="change the values by hand"
+        ) from error
 
 
 def diff(changed: Mapping[str, bytes], sources: Mapping[str, SourceText], *, context: int = 3) -> str:

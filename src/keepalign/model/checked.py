@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from keepalign.model.finding import Finding, Undecided
@@ -54,6 +54,10 @@ class CheckResult:
     def paths_of(self, finding: Finding) -> tuple[str, ...]:
         """The names of all paths that `finding` speaks of."""
         return self.shared.get(finding, (finding.path,))
+
+    def beside(self, changes: Iterable[Change]) -> tuple[Change, ...]:
+        """Those of `changes` that none of the findings asks for."""
+        return tuple(c for c in changes if not any(c.cures(finding) for finding in self.findings))
 
 
 @dataclass(frozen=True, slots=True)

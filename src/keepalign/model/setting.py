@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from keepalign.model.source import Origin, Site
+from keepalign.model.source import Origin, Site, Span
 from keepalign.units import Duration
 
 
@@ -68,3 +68,12 @@ Setting: TypeAlias = Explicit | Default | Disabled | Unlimited | Unknown
 def value_of(setting: Setting | None) -> Duration | None:
     """The length of time, when there is one; None for the other kinds and for no setting at all."""
     return setting.value if isinstance(setting, Explicit | Default) else None
+
+
+def written_at(setting: Setting) -> Span | None:
+    """Where the number stands: its literal; the expression that computes it, if an edit replaces that."""
+    use, site = setting.origin.use, setting.site
+    if use is None or site is None or site.span.start == site.span.end:
+        return setting.origin.literal
+    computed = (site.span.file, site.span.start) == (use.file, use.start)
+    return use if computed else setting.origin.literal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from keepalign.model.source import Origin
@@ -33,14 +34,19 @@ class Workload:
     endpoints: tuple[Endpoint, ...] = ()
 
     def below(self, prefixes: tuple[str, ...], prefix: str) -> tuple[Endpoint, ...]:
-        """The endpoints whose longest matching prefix among `prefixes` is `prefix`.
+        """The endpoints with requests whose longest matching prefix among `prefixes` is `prefix`.
 
-        So with prefixes ("/reports", "/"), "/reports/daily" belongs to "/reports" and "/search" to "/".
-        An endpoint declared for "/" speaks for every prefix.
+        So with prefixes ("/reports", "/"), "/reports/daily" belongs to "/reports" and "/search" to "/". An
+        endpoint above a prefix speaks for it where no longer endpoint does: "/" for all that nobody names.
         """
 
-        def owner(path: str) -> str | None:
-            fits = [p for p in prefixes if path.startswith(p)]
-            return max(fits, key=len) if fits else None
+        def longest(paths: Iterable[str], over: str) -> str:
+            return max((p for p in paths if _covers(p, over)), key=len, default="")
 
-        return tuple(e for e in self.endpoints if e.path == "/" or owner(e.path) == prefix)
+        above = longest((e.path for e in self.endpoints), prefix)
+        return tuple(e for e in self.endpoints if e.path == above or longest(prefixes, e.path) == prefix)
+
+
+def _covers(prefix: str, path: str) -> bool:
+    """Whether requests for `path` have `prefix`: "/api" covers "/api" and "/api/v2", not "/apiary"."""
+    return path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")

@@ -98,7 +98,19 @@ class DockerfileReader:
 
         Raises: ReadError: no FROM, an instruction in front of it, or a quote that is not closed.
         """
-        return _Reading(source).fragment()
+        return _Reading(source, {}).fragment()
+
+    def read_run(self, source: SourceText, environment: Mapping[str, str | None]) -> DockerfileFragment:
+        """As read(), for a container that sets `environment` over the image's own; None for a text that is
+        not resolved. Only what the shell of CMD and ENTRYPOINT makes of `$NAME` can differ.
+
+        Raises: ReadError: as read().
+        """
+        over = {
+            name: Variable(text, reason=f"${name} is set when the container starts")
+            for name, text in environment.items()
+        }
+        return _Reading(source, over).fragment()
 
 
 def _instructions(source: SourceText) -> Iterator[_Instruction]:
@@ -164,8 +176,9 @@ def _instruction(source: SourceText, content: bytes, offsets: Sequence[int]) -> 
 
 
 class _Reading:
-    def __init__(self, source: SourceText) -> None:
+    def __init__(self, source: SourceText, over: Mapping[str, Variable]) -> None:
         self._source = source
+        self._over = over
         self._notes: list[Note] = []
         self._globals: dict[str, Variable] = {}
         self._stages: dict[str, _Stage] = {}
@@ -328,6 +341,7 @@ class _Reading:
 
     def _command(self, given: _Instruction, stage: _Stage) -> tuple[CommandLine | None, bool]:
         """The words of CMD or ENTRYPOINT, and whether a shell runs them."""
+        env = {**stage.environment, **self._over}
         listed = _json_words(self._source, given.rest, given.offsets)
         if listed is not None:
             append_at = None
@@ -335,13 +349,13 @@ class _Reading:
                 last = listed[-1].span
                 append_at = self._source.span(last.end, last.end)
             line = CommandLine(tuple(listed), CommandStyle.LIST, given.place, append_at)
-            return unwrap(line, stage.environment), False
+            return unwrap(line, env), False
         if given.rest.startswith(b"["):
             text = f"{given.keyword} is no JSON list of strings in double quotes, so a shell runs it"
             self._notes.append(Note(given.place, text))
         stretch = Stretch.joined(self._source, given.rest, given.offsets)
-        found = replacing(split(stretch, stage.environment))
-        return (unwrap(found.line, stage.environment) if found else None), True
+        found = replacing(split(stretch, env))
+        return (unwrap(found.line, env) if found else None), True
 
 
 def _skip_blanks(scan: WordScanner) -> bool:

@@ -33,7 +33,11 @@ _TWO_WORD_WRAPPERS: Final = {
 }  # fmt: skip
 _USER_WRAPPERS: Final = ("gosu", "su-exec")
 
-_TORNADO: Final = ("tornado", "gunicorn.workers.gtornado.TornadoWorker")
+_OWN_LIMIT: Final = frozenset({
+    "tornado", "gunicorn.workers.gtornado.TornadoWorker", "gevent_wsgi", "gevent_pywsgi",
+    "gunicorn.workers.ggevent.GeventPyWSGIWorker",
+})  # fmt: skip
+"""Worker classes whose server never asks for `keepalive`: Tornado's own, gevent's pywsgi."""
 
 ANY: Final = "*"
 """The worker class that cannot be resolved."""
@@ -236,8 +240,8 @@ class _Reading:
         if worker_class == ANY:
             reason = "the worker class is not known, and sync workers keep no connection"
             return Unknown(option="keepalive", origin=origin, reason=reason)
-        if worker_class in _TORNADO:
-            reason = "tornado workers ignore --keep-alive and use Tornado's own limit"
+        if worker_class in _OWN_LIMIT:
+            reason = f"{worker_class} workers ignore --keep-alive and have a limit of their own"
             return Unknown(option="keepalive", origin=origin, reason=reason)
         if isinstance(read, Explicit) and not read.value:
             return Disabled(option="keepalive", origin=read.origin, site=read.site)

@@ -39,6 +39,8 @@ _TABLES: Final = ("endpoint", "application", "containers", "in_front")
 _ENDPOINT: Final = ("path", "longest_silence", "longest_request")
 _APPLICATION: Final = ("time_scale_env",)
 
+_MARK: Final = "\ufeff"
+
 _KEY: Final = r"""(?:[A-Za-z0-9_-]+|"[^"\\\n]*"|'[^'\n]*')"""
 _HEADER: Final = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_KEY}(?:[ \t]*\.[ \t]*{_KEY})*)[ \t]*\]\]?")
 _PAIR: Final = re.compile(
@@ -82,6 +84,8 @@ class _Reading:
                 "is no UTF-8 text", file=source.file, line=place.line, column=place.column,
                 hint="save the file as UTF-8",
             ) from error  # fmt: skip
+        # TOML 1.0 knows no byte order mark, and editors on Windows write one.
+        self._text = self._text.removeprefix(_MARK)
         try:
             self._raw: dict[str, object] = tomllib.loads(self._text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -230,7 +234,7 @@ def _scan(source: SourceText, text: str) -> dict[_Path, tuple[Span, object]]:
     places: dict[_Path, tuple[Span, object]] = {}
     counts: dict[_Path, int] = {}
     table: _Path = ()
-    at = 0
+    at = len(source.data) - len(text.encode())  # a byte order mark stands in front
     for line in text.split("\n"):
         start = len(line) - len(line.lstrip(" \t"))
         header = _HEADER.match(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os.path
 import re
 import textwrap
+import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias
 
@@ -46,6 +47,15 @@ def broken(text: str, indent: int) -> list[str]:
     # textwrap breaks at ASCII blanks only.
     pieces = textwrap.wrap(glued, WIDTH - indent, break_long_words=False, break_on_hyphens=False)
     return [piece.replace("\N{NO-BREAK SPACE}", " ") for piece in pieces] or [""]
+
+
+def cells(text: str) -> int:
+    """The columns that `text` takes on a terminal: two for East Asian letters, none for combining marks."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def elided(text: str, width: int, *, left: bool = False) -> str:

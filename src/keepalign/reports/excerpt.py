@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from keepalign.model.finding import Location
 from keepalign.model.source import SourceText, Span
-from keepalign.reports._lines import WIDTH, Line, broken, elided, line
+from keepalign.reports._lines import WIDTH, Line, broken, cells, line
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def excerpt(locations: Sequence[Location], sources: Mapping[str, SourceText]) -> list[Line]:
@@ -56,17 +60,34 @@ def _label(head: str, label: str, style: str) -> list[Line]:
 
 def _visible(source: SourceText, span: Span, width: int) -> tuple[str, int, int]:
     """The line of `span` in at most `width` columns, and where in it the span is: column from 0, length."""
-    text = source.line(span.line)
-    column = len(text[: span.column - 1].expandtabs(4))
+    # A control character must not reach the terminal; a line may be a whole minified file.
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", source.line(span.line).expandtabs(4))
+    before = len(source.line(span.line)[: span.column - 1].expandtabs(4))
     inside = source.data[span.start : span.end].split(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
-    length = max(1, len(inside.expandtabs(4)))
-    text = text.expandtabs(4)
-    if len(text) > width:
+    length = max(1, cells(inside.expandtabs(4)))
+    head, tail = text[:before], text[before:]
+    if cells(text) > width:
         # Keep the span in sight: drop from the left what is needed, then from the right.
-        drop = max(0, min(column + length + 1 - width, column - 1))
-        if drop:
-            text = "…" + text[drop + 1 :]
-            column -= drop
-        text = elided(text, width)
-        length = min(length, width - column)
-    return text.rstrip(), column, length
+        if cells(head) + length + 1 > width:
+            head = _last(head, max(0, width - length - 2))
+        tail = _first(tail, width - cells(head))
+        length = min(length, width - cells(head))
+    return (head + tail).rstrip(), cells(head), length
+
+
+def _last(text: str, width: int) -> str:
+    """The end of `text`, and a mark in front of it, in `width` + 1 columns."""
+    text = text[len(text) - min(len(text), width) :]
+    while cells(text) > width:
+        text = text[1:]
+    return f"…{text}"
+
+
+def _first(text: str, width: int) -> str:
+    """The beginning of `text` in `width` columns, with a mark where it goes on."""
+    if cells(text[: width + 1]) <= width and len(text) <= width:
+        return text
+    text = text[: width - 1]
+    while cells(text) > width - 1:
+        text = text[:-1]
+    return f"{text}…"

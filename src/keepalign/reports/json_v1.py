@@ -214,7 +214,11 @@ class Summary(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The whole answer of `keepalign check --format json`."""
+    """The whole answer of `keepalign check --format json`.
+
+    `also` is what `keepalign fix` changes beside the fixes of the findings: without it, one cure may bring
+    another cause. `fix_failed` says why there is no fix at all; then every `fix` is empty.
+    """
 
     schema: Literal[1]
     keepalign: str
@@ -223,13 +227,21 @@ class Report(msgspec.Struct, frozen=True):
     unjoined: list[Unjoined]
     unknown: list[Unknown]
     summary: Summary
+    also: list[Fix]
+    fix_failed: str
 
 
 def render(
-    stack: Stack, result: CheckResult, changes: Sequence[Change] = (), notes: Iterable[Note] = ()
+    stack: Stack,
+    result: CheckResult,
+    changes: Sequence[Change] = (),
+    notes: Iterable[Note] = (),
+    *,
+    fix_failed: str = "",
 ) -> bytes:
     """The report in UTF-8, two spaces of indent, a line end at the end."""
-    return msgspec.json.format(msgspec.json.encode(report(stack, result, changes, notes)), indent=2) + b"\n"
+    data = msgspec.json.encode(report(stack, result, changes, notes, fix_failed=fix_failed))
+    return msgspec.json.format(data, indent=2) + b"\n"
 
 
 def schema() -> bytes:
@@ -238,9 +250,16 @@ def schema() -> bytes:
 
 
 def report(
-    stack: Stack, result: CheckResult, changes: Sequence[Change] = (), notes: Iterable[Note] = ()
+    stack: Stack,
+    result: CheckResult,
+    changes: Sequence[Change] = (),
+    notes: Iterable[Note] = (),
+    *,
+    fix_failed: str = "",
 ) -> Report:
-    """The report as structs. `changes` are those of a fix; each stands under the findings it cures."""
+    """The report as structs. `changes` are those of a fix; each stands under the findings it cures, else in
+    `also`.
+    """
     unknown = [
         Unknown(u.cause, u.path, u.hop, u.reason, u.supply, _place(u.span)) for u in result.undecided
     ] + [Unknown(None, "", "", note.text, "", _place(note.span)) for note in notes]
@@ -262,6 +281,8 @@ def report(
             unknown=len(unknown),
             unjoined=len(stack.unjoined),
         ),
+        also=[_fix(change) for change in result.beside(changes)],
+        fix_failed=fix_failed,
     )
 
 

@@ -9,7 +9,7 @@ from keepalign import defaults
 from keepalign.model.finding import Ladder
 from keepalign.model.ladder import LadderView, Mark, Rung
 from keepalign.model.path import Hop, RequestPath
-from keepalign.model.setting import Default, Disabled, Explicit, Setting, Unlimited, value_of
+from keepalign.model.setting import Default, Disabled, Explicit, Setting, Unlimited, value_of, written_at
 from keepalign.model.source import OriginKind, Span
 from keepalign.reports._lines import BLANK, WIDTH, Line, elided, line, wrapped
 from keepalign.units import Duration
@@ -68,7 +68,8 @@ def _view(view: LadderView, short: Callable[[Span], str]) -> list[Line]:
         if sender is not None and value is not None and rung.mark is Mark.VIOLATED:
             # The race: the receiver has closed, the sender still re-uses.
             bar = bar.ljust(len(_bar(sender, longest)), "░")
-        hop, option = elided(rung.hop or "declared", _HOP), elided(rung.setting.option, _OPTION)
+        hop = elided(rung.hop or "declared", _HOP, left=True)  # the end of an address tells more
+        option = elided(rung.setting.option, _OPTION)
         lines.append(
             line(
                 "  ", (mark, style), " ",
@@ -104,9 +105,11 @@ def _value(setting: Setting) -> str:
 
 
 def _origin(rung: Rung, short: Callable[[Span], str]) -> str:
-    origin = rung.setting.origin
-    if origin.literal is not None:
-        return short(origin.literal)
+    origin, written = rung.setting.origin, written_at(rung.setting)
+    if origin.kind is OriginKind.FILE and origin.note:
+        return origin.note
+    if written is not None:
+        return short(written)
     if origin.kind is OriginKind.COMMAND_LINE:
         return origin.note.partition(" ")[0]
     return "default" if origin.kind is OriginKind.DEFAULT else origin.note or origin.kind.value

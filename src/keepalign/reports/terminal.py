@@ -9,8 +9,9 @@ from typing import Final, TextIO
 
 from keepalign.model.checked import Change, CheckResult
 from keepalign.model.finding import Finding, Mitigation, Severity
+from keepalign.model.ladder import Mark
 from keepalign.model.path import Stack
-from keepalign.model.setting import value_of
+from keepalign.model.setting import value_of, written_at
 from keepalign.model.source import SourceText
 from keepalign.readers._reader import Note
 from keepalign.reports import ladder
@@ -63,7 +64,8 @@ def report(
         lines += [*ladder.draw(path, result.ladders.get(path.name, ()), short), BLANK]
     for finding in result.findings:
         lines += [*_finding(finding, result, sources, cure), BLANK]
-    lines += _following(cure)
+    lines += _following(result, cure)
+    lines += _without_finding(result, cure)
     if result.undecided or notes:
         lines.append(line(("Unknown:", "bold yellow")))
         for u in result.undecided:
@@ -104,8 +106,8 @@ def _finding(
 
 def by_hand_text(change: Change) -> str:
     """What to change where keepalign cannot write."""
-    origin = change.setting.origin
-    place = origin.literal.place if origin.literal else origin.note or "outside the files read"
+    written = written_at(change.setting)
+    place = written.place if written is not None else change.setting.origin.note or "outside the files read"
     return f"by hand: set {change.setting.option} of {change.hop} to {change.value} ({place}; {change.why})"
 
 
@@ -128,14 +130,33 @@ def _command(command: str) -> list[Line]:
     return [line((part + (" \\" if n + 1 < len(parts) else ""), "cyan")) for n, part in enumerate(parts)]
 
 
-def _following(cure: Cure) -> list[Line]:
+def _following(result: CheckResult, cure: Cure) -> list[Line]:
     """The changes that no finding asks for."""
-    follows = [c for c in cure.changes if c.follows]
+    follows = result.beside(cure.changes)
     if not follows:
         return []
     lines = [line(("The same fix also raises:", "bold"))]
     for change in follows:
-        lines += wrapped(_raised(change), first="  · ")
+        lines += wrapped(_raised(change) if change.edits else by_hand_text(change), first="  · ")
+    return [*lines, BLANK]
+
+
+def _without_finding(result: CheckResult, cure: Cure) -> list[Line]:
+    """What the ladders mark as too short, and neither a finding nor its fix speaks of."""
+    spoken = [need.setting for finding in result.findings for need in finding.needs]
+    spoken += [change.setting for change in cure.changes]
+    left = [
+        f"{path}: {rung.hop}, {rung.setting.option} {value_of(rung.setting)}"
+        for path, views in result.ladders.items()
+        for view in views
+        for rung in view.rungs
+        if rung.mark is Mark.VIOLATED and rung.setting not in spoken
+    ]
+    if not left:
+        return []
+    lines = [line(("Marked ✗ without a finding, as this release has no rule for it:", "bold"))]
+    for text in left:
+        lines += wrapped(text, first="  · ")
     return [*lines, BLANK]
 
 

@@ -21,7 +21,7 @@ from keepalign.rules import (
     lb_idle_below_response_time,
 )
 from keepalign.rules._ladders import ladders
-from keepalign.rules._rule import Rule
+from keepalign.rules._rule import CRASHED, Rule
 
 RULES: Final[tuple[Rule, ...]] = (
     backend_keepalive_below_lb_idle.RULE,
@@ -35,4 +35,4 @@ def check(stack: Stack) -> CheckResult:
     return _rule.check(stack, RULES, {path.name: ladders(path, stack) for path in stack.paths})
 
 
-__all__ = ["RULES", "CheckResult", "Rule", "check"]
+__all__ = ["CRASHED", "RULES", "CheckResult", "Rule", "check"]

@@ -95,15 +95,24 @@ def idle(link: Link) -> LadderView:
     if keep is None:
         return LadderView(Ladder.IDLE, subject, tuple(rungs), f"{receiver.name}: keep-alive timeout unknown")
     judged = sender.product is Product.AWS_ALB
-    mark = _mark(keep, value_of(reuse)) if judged else Mark.FACT
+    reused = value_of(reuse)
+    mark = _mark(keep, reused) if judged else Mark.FACT
     rungs.append(Rung(receiver.name, keep, mark))
     match mark:
         case Mark.HOLDS:
             verdict = f"{sender.name} always closes first"
         case Mark.VIOLATED:
-            verdict = f"{receiver.name} closes first: 502 sent by {sender.name} when a request is on its way"
-        case _:
-            verdict = ""
+            who = (
+                "both close at the same moment"
+                if value_of(keep) == reused
+                else f"{receiver.name} closes first"
+            )
+            verdict = f"{who}: 502 sent by {sender.name} when a request is on its way"
+        case Mark.UNKNOWN:
+            open_side = sender if reused is None else receiver
+            verdict = f"how long {open_side.name} keeps a connection is unknown: nothing to compare with"
+        case Mark.FACT:
+            verdict = "not judged: only the balancer's own connections are"
     return LadderView(Ladder.IDLE, subject, tuple(rungs), verdict)
 
 

@@ -72,10 +72,17 @@ class Declared:
 
     @property
     def who(self) -> str:
-        """The requests meant, in words."""
-        if self.endpoint.origin.kind is OriginKind.COMMAND_LINE or self.endpoint.path == "/":
-            return "requests"
-        return self.endpoint.path
+        """The requests meant, in words; a plural where all of them are."""
+        return "requests" if self._everyone else self.endpoint.path
+
+    @property
+    def longest_one(self) -> str:
+        """The longest of the requests meant, in words; a singular."""
+        return "the longest request" if self._everyone else self.endpoint.path
+
+    @property
+    def _everyone(self) -> bool:
+        return self.endpoint.origin.kind is OriginKind.COMMAND_LINE or self.endpoint.path == "/"
 
 
 def longest_silence(endpoints: Iterable[Endpoint]) -> Declared | None:

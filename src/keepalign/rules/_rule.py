@@ -16,7 +16,7 @@ from keepalign.model.checked import CheckResult, NotApplicable, Ok
 from keepalign.model.finding import Confidence, Finding, Ladder, Location, Severity, Symptom, Undecided
 from keepalign.model.ladder import LadderView
 from keepalign.model.path import Hop, JoinBy, Product, RequestPath, Stack
-from keepalign.model.setting import Default, Disabled, Explicit, Setting
+from keepalign.model.setting import Default, Disabled, Explicit, Setting, written_at
 from keepalign.model.source import OriginKind, Span
 from keepalign.model.timers import Role
 from keepalign.units import Duration
@@ -173,14 +173,41 @@ def confidence_of(values: Iterable[tuple[Hop | None, Setting]], joined: Iterable
 
 
 def located(setting: Setting, text: str, place: Span | None = None) -> Location:
-    """Where `setting` is written, labelled `text` and, when it takes effect elsewhere, where that is.
+    """Where `setting` is written, labelled `text` and, when it takes effect elsewhere or is computed from
+    another value, where that is.
 
     `place` stands in for a value that is written nowhere.
     """
-    use, literal = setting.origin.use, setting.origin.literal
-    if use is None or literal is None:
-        return Location(place, f"{text} ({setting.origin.note})" if setting.origin.note else text)
-    if (use.file, use.line) != (literal.file, literal.line):
-        file = os.path.relpath(use.file, os.path.dirname(literal.file) or ".")
-        text += f", through {setting.origin.steps[0].what} at {file}:{use.line}"
-    return Location(literal, text)
+    origin, written = setting.origin, written_at(setting)
+    if origin.note:
+        text += f" ({origin.note})"
+    if written is None:
+        return Location(place, text)
+    first, last = origin.steps[0], origin.steps[-1]
+    if (first.span.file, first.span.line) != (last.span.file, last.span.line):
+        word, other = ("through", first) if written == last.span else ("from", last)
+        file = os.path.relpath(other.span.file, os.path.dirname(written.file) or ".")
+        text += f", {word} {other.what} at {file}:{other.span.line}"
+    return Location(written, text)
+
+
+def supply(setting: Setting | None, product: Product) -> str:
+    """What would make an unknown `setting` of `product` known to keepalign."""
+    if setting is None or setting.origin.use is None:
+        return "give keepalign the folder of the file that sets it as a further PATH"
+    match product:
+        case Product.APACHE_HTTPD:
+            return (
+                "write the number into the configuration (for ${NAME}: `Define NAME …`), or give the folder"
+                " of the file that was not read as a further PATH"
+            )
+        case Product.GUNICORN:
+            return (
+                "write --worker-class and --keep-alive on gunicorn's command line: keepalign does not read"
+                " its configuration files"
+            )
+        case _:
+            return (
+                "write the number where Terraform finds it without being asked: in place, as the variable's"
+                " default, in terraform.tfvars or in a *.auto.tfvars beside it"
+            )

@@ -72,7 +72,15 @@ from keepalign.model.setting import Unlimited, value_of
 from keepalign.model.timers import Role
 from keepalign.rules import _aws
 from keepalign.rules._limits import behind_same_balancer, endpoints_of
-from keepalign.rules._rule import Outcome, Rule, closes_after_response, confidence_of, located, margin_over
+from keepalign.rules._rule import (
+    Outcome,
+    Rule,
+    closes_after_response,
+    confidence_of,
+    located,
+    margin_over,
+    supply,
+)
 from keepalign.units import Duration
 
 SLUG: Final = "backend-keepalive-below-lb-idle"
@@ -102,7 +110,7 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
                 hop=hop.name,
                 reason=f"how long {hop.name} keeps an idle connection is unknown"
                 + (f": {reason}" if (reason := getattr(setting, "reason", "")) else ""),
-                supply=f"give keepalign the file that sets it for {hop.name} as a further PATH",
+                supply=supply(setting, hop.product),
                 span=setting.origin.use if setting is not None else hop.place,
             )
             return

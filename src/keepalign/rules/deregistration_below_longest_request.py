@@ -73,7 +73,16 @@ from keepalign.model.setting import Setting, Unlimited, value_of
 from keepalign.model.timers import Role
 from keepalign.rules import _aws
 from keepalign.rules._limits import Declared, endpoints_of, longest_request, same_target_group
-from keepalign.rules._rule import Outcome, Rule, balancer_of, confidence_of, located, margin_over, nice
+from keepalign.rules._rule import (
+    Outcome,
+    Rule,
+    balancer_of,
+    confidence_of,
+    located,
+    margin_over,
+    nice,
+    supply,
+)
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "deregistration-below-longest-request"
@@ -98,7 +107,7 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
             hop=balancer.name,
             reason="the deregistration delay is unknown"
             + (f": {reason}" if (reason := getattr(delay, "reason", "")) else ""),
-            supply="give keepalign the files or variables that set it as a further PATH",
+            supply=supply(delay, balancer.product),
             span=delay.origin.use,
         )
         return
@@ -126,7 +135,12 @@ def _finding(
 ) -> Finding:
     at_once = "at once" if not waits else f"after {waits}"
     locations = [
-        located(delay, f"a target that is taken away loses its connections {at_once}", balancer.place)
+        # A default is written nowhere: where it could be is in the target group, at least.
+        located(
+            delay,
+            f"a target that is taken away loses its connections {at_once}",
+            delay.site.span if delay.site is not None else None,
+        )
     ]
     if longest is None:
         # A silent request cannot outlive the balancer's own patience, so that is the room to give.
@@ -140,9 +154,9 @@ def _finding(
         confidence = confidence_of([(balancer, delay), (None, longest.setting)], path.hops[1:2])
         sign = "<" if waits < need else "="
         arithmetic = (
-            f"{waits} {sign} {need}: {delay.option} ends {need - waits} before {longest.who} is done"
-            if waits < need
-            else f"{waits} = {need}: {delay.option} ends at the very moment when {longest.who} is done"
+            f"{waits} {sign} {need}: {delay.option} ends"
+            + (f" {need - waits} before" if waits < need else " at the very moment when")
+            + f" {longest.longest_one} is done"
         )
         locations.append(
             located(longest.setting, f"{longest.who}: in flight for up to {need}")

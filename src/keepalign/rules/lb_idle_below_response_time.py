@@ -78,6 +78,7 @@ from keepalign.rules._rule import (
     located,
     margin_over,
     nice,
+    supply,
 )
 from keepalign.units import Duration
 
@@ -100,8 +101,7 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
             hop=balancer.name,
             reason=f"the idle timeout of {balancer.name} is unknown"
             + (f": {reason}" if (reason := getattr(wait, "reason", "")) else ""),
-            supply=f"give keepalign the file that sets it for {balancer.name} as a further PATH,"
-            " or declare it with --in-front aws-alb:idle_timeout=…",
+            supply=supply(wait, balancer.product),
             span=wait.origin.use if wait is not None else balancer.place,
         )
         return

@@ -119,6 +119,14 @@ def test_all_parts_of_a_container_are_read() -> None:
     assert found.environment == {"A": "1", "B": None, "C": "3"}
 
 
+def test_secret_is_a_variable_whose_text_is_not_known() -> None:
+    text = task(
+        'jsonencode([{ name = "api", environment = [{ name = "A", value = "1" }],'
+        ' secrets = [{ name = "KEEP", valueFrom = "arn:aws:ssm:x" }] }])'
+    )
+    assert container(read_text(text), "api").environment == {"A": "1", "KEEP": None}
+
+
 @pytest.mark.parametrize(
     ("written", "note"),
     [

@@ -131,7 +131,7 @@ def test_output_of_a_child_module_keeps_the_way_of_its_value() -> None:
     [
         ('"./gone"', "module folder not found: infra/gone"),
         ('"../gone"', "module folder not found: gone"),
-        ('"terraform-aws-modules/alb/aws"', "`terraform show -json`"),
+        ('"terraform-aws-modules/alb/aws"', "a copy of it in the tree"),
         ('"git::https://example.org/x.git?ref=1"', "is not a local folder"),
         ("var.source", "no source in plain text"),
     ],

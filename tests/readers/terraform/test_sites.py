@@ -184,6 +184,27 @@ def test_null_and_nothing_are_both_absent() -> None:
     assert said(idle_timeout(read_text('resource "aws_lb" "this" {\n}\n'))) == "absent"
 
 
+NULLS = {
+    "in place": (balancer("null"), {}),
+    "variable default": (balancer("var.idle", VARIABLE.format(type="number", default="null")), {}),
+    "terraform.tfvars": (
+        balancer("var.idle", VARIABLE.format(type="number", default="60")),
+        {"terraform.tfvars": "idle = null\n"},
+    ),
+    "chosen": (balancer('var.idle == "" ? 60 : null', VARIABLE.format(type="string", default='"x"')), {}),
+}
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_null_is_replaced_by_what_is_written(name: str) -> None:
+    text, more = NULLS[name]
+    tree = {"infra/main.tf": text} | {f"infra/{file}": content for file, content in more.items()}
+    found = idle_timeout(read(tree))
+    assert isinstance(found, Absent)
+    assert found.site is not None
+    assert seconds(idle_timeout(read(edited(tree, found.site, 77)))) == 77
+
+
 ABSENT_IN_BLOCK = {
     "last argument": ("resource_ {\n  name = 1\n}\n", "resource_ {\n  name = 1\n  idle_timeout = 7\n}\n"),
     "aligned": (

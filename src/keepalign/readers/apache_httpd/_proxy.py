@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from keepalign.model.source import Site, Step
+from keepalign.model.source import Origin, OriginKind, Site, Step
 from keepalign.readers._fragments import ProxyRoute
 from keepalign.readers._reader import Note, Read
 from keepalign.readers.apache_httpd._syntax import show
@@ -28,6 +28,7 @@ from keepalign.readers.apache_httpd._values import (
     absent,
     insertion,
     origin,
+    unknown,
     whole_seconds,
 )
 
@@ -188,6 +189,12 @@ def _route(
         timeout, ttl = absent(tree, "Timeout", site=None), absent(tree, "ProxyPass ttl=", site=None)
         return ProxyRoute(show(rule.prefix), url, None, None, True, timeout, ttl, item.line.span)
     host, port = _backend(rule, report)
+    if rule.url.text.lower().startswith("balancer:"):
+        # Its own `timeout=` is the wait for a free member, and each member has a limit of its own.
+        where = Origin(OriginKind.FILE, (here,))
+        why = f"the members of {url} have limits of their own, which keepalign does not read"
+        open_ends = (unknown("ProxyPass timeout=", where, why), unknown("ProxyPass ttl=", where, why))
+        return ProxyRoute(show(rule.prefix), url, host, port, False, *open_ends, item.line.span)
     worker = _longest(workers, _key(rule.url.text))
     return ProxyRoute(
         prefix=show(rule.prefix),

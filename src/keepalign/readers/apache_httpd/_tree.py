@@ -6,6 +6,7 @@ line on, an `IfModule` asks for the modules loaded above it.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -144,11 +145,24 @@ class Tree:
 def build(source: SourceText, include: Include | None) -> Tree:
     """Read the main file and what it includes. `include` None: included files are not at hand.
 
-    Raises: ReadError: a section is not closed or not open, an Include names no file or itself.
+    Raises: ReadError: a section is not closed or not open, an Include names no file or itself, a byte order
+        mark, or nginx's syntax.
     """
+    _refuse_nginx(source)
     walker = _Walker(include)
     walker.file(source, (), main=True)
     return walker.tree
+
+
+def _refuse_nginx(source: SourceText) -> None:
+    """Raises: ReadError: the first directive is nginx's; httpd would not start, so nothing in it holds."""
+    first = next(lines(source), None)
+    if first is None or not re.fullmatch(r"[a-z_]+[^\"']*[;{}]", first.text):
+        return
+    raise _fail(
+        first, f"is named like Apache's configuration and written for nginx: {first.text}",
+        "keepalign has no reader for nginx; rename the file, or give folders that do not hold it",
+    )  # fmt: skip
 
 
 def _fail(line: Line, message: str, hint: str = "") -> ReadError:
@@ -165,6 +179,11 @@ class _Walker:
 
     def file(self, source: SourceText, outer: tuple[Section, ...], *, main: bool) -> None:
         """Read one file, whose directives stand in the sections `outer`."""
+        if source.data.startswith(codecs.BOM_UTF8):
+            raise ReadError(
+                "begins with a byte order mark, which httpd takes for a part of the first word",
+                file=source.file, line=1, column=1, hint="save the file as UTF-8 without it",
+            )  # fmt: skip
         self._open_files.append(source.file)
         inner: list[Section] = []
         for line in lines(source):

@@ -60,6 +60,10 @@ def _container(value: Value, fields: Fields) -> Container:
         name = text_or_none(fields_or_empty(pair).get("name"))
         if name is not None:
             environment[name] = text_or_none(fields_or_empty(pair).get("value"))
+    for pair in items_or_empty(parts.get("secrets")):
+        name = text_or_none(fields_or_empty(pair).get("name"))
+        if name is not None:
+            environment[name] = None
     return Container(
         name=_pattern(parts.get("name")) or "*",
         place=value.place,

@@ -353,8 +353,8 @@ class Module:
         if not text.startswith(("./", "../")) and text not in (".", ".."):
             self.project.note(
                 attribute.span,
-                f"{address} was not read: its source {text!r} is not a local folder; the output of"
-                " `terraform show -json` for a plan, or a copy of the module in the tree, would supply it",
+                f"{address} was not read: its source {text!r} is not a local folder;"
+                ' a copy of it in the tree, with its path from here as the source ("./…"), would supply it',
             )
             return None
         folder = posixpath.normpath(posixpath.join(self.declared.folder, text))

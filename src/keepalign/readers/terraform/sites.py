@@ -35,9 +35,12 @@ def read_seconds(option: str, value: Value | None, absent: Site | None) -> Read:
         value: None when nobody wrote it.
         absent: where it could be written.
     """
-    if value is None or value.data is None:
+    if value is None:
         return Absent(option, absent)
     site = None if value.within else Site(value.literal or value.place)
+    if value.data is None:
+        # `idle_timeout = null` says nothing, and a second argument of the name would be an error.
+        return Absent(option, site)
     reason = ""
     if (unresolved := unresolved_of(value.data)) is not None:
         reason = unresolved.reason
