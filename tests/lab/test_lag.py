@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from itertools import pairwise
 
 from keepalign.lab import loop
 from keepalign.lab.clock import LoopClock
-from keepalign.lab.lag import STEP, Lags, Late, measure
+from keepalign.lab.lag import PROGRAM, STEP, Lags, Late, measure, watched
 from keepalign.units import ZERO, Duration, Instant
 
 
@@ -63,7 +65,7 @@ def test_looks_come_in_order_and_see_a_blocked_loop() -> None:
     async def blocked() -> list[Late]:
         clock = LoopClock(asyncio.get_running_loop())
         looks = Looks()
-        probe = asyncio.create_task(measure(clock, looks))
+        probe = asyncio.create_task(measure(clock, looks.append))
         async with asyncio.timeout(5):
             await looks.more.wait()
             until = clock.now() + STEP * 5
@@ -79,3 +81,24 @@ def test_looks_come_in_order_and_see_a_blocked_loop() -> None:
     assert all(before.acted < after.due for before, after in pairwise(looks))
     assert all(one.acted >= one.due for one in looks)
     assert max(one.acted - one.due for one in looks) >= STEP * 3
+
+
+def test_program_prints_looks_that_can_be_read_back() -> None:
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    try:
+        text = "".join(program.stdout.readline() for _ in range(5))
+    finally:
+        program.terminate()
+        program.wait(10)
+        program.stdout.close()
+    now = Instant(int(text.splitlines()[-1].split()[1]))
+    assert watched(text).at(now) < Duration.of(s=5)
+    assert watched(text).share(100) >= ZERO
+    assert len(text.splitlines()) == 5
+
+
+def test_line_that_is_not_whole_is_left_out() -> None:
+    lags = watched("1000 1500\n31500 39500\n59500 9")
+    assert lags.share(100) == Duration.of(ms=8)
+    assert lags.share(0) == Duration(500)

@@ -186,7 +186,8 @@ async def rig(
         finally:
             await service.stop()
         for task in factory.tasks.values():
-            assert all(handle.returncode is not None for handle in task.containers.values())
+            for handle in task.containers.values():
+                await handle.wait()  # told to end by stop(); the limit above fails the test if one goes on
 
 
 def test_service_starts_and_a_rolling_update_replaces_every_task_in_order(tmp_path: Path) -> None:
@@ -214,7 +215,11 @@ def test_service_starts_and_a_rolling_update_replaces_every_task_in_order(tmp_pa
             healthy = [lab.balancer.registered[target] + Duration.of(ms=50) for target in new]
             assert min(lab.balancer.deregistered.values()) >= min(healthy)
 
-            assert lab.details(EventKind.TASK_STARTED)[2:] == ["task 3, revision 2", "task 4, revision 2"]
+            # Both are started at once; which is up first is the machine's affair.
+            assert sorted(lab.details(EventKind.TASK_STARTED)[2:]) == [
+                "task 3, revision 2",
+                "task 4, revision 2",
+            ]
             assert lab.details(EventKind.TASK_KILLED) == []
             (begun,) = lab.times(EventKind.DEPLOYMENT_STARTED).items()
             (ended,) = lab.times(EventKind.DEPLOYMENT_ENDED).items()

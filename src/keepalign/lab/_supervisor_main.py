@@ -37,7 +37,7 @@ from typing import Any, NoReturn
 MARKER = ".keepalign-run"
 MARKER_TEXT = "keepalign made this folder and removes it when its run ends\n"
 STOP_WAIT_S = 2.0
-NICENESS = 19
+NICENESS = 10
 
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1

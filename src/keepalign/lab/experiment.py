@@ -6,6 +6,8 @@ The experiment knows no cause and judges nothing.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from keepalign.lab.arrivals import Schedule
 from keepalign.lab.balancer import LabBalancer
 from keepalign.lab.clock import LoopClock
 from keepalign.lab.ending import supervised
-from keepalign.lab.lag import Lags, Late, measure
+from keepalign.lab.lag import PROGRAM, Lags, Late, measure, watched
 from keepalign.lab.load import LoadGenerator
 from keepalign.lab.scale import Scale
 from keepalign.lab.service import LabService
@@ -78,6 +80,7 @@ class Run:
         trace: requests and events.
         started: when the load began.
         lags: how late this process acted, all along: the `e` of the race window.
+        server_lags: how late a process with the servers' priority acted.
         logs: the servers' own logs, "task-1/httpd.log" to text.
         access_log: the balancer's log lines.
         diffs: what the lab replaced, per container.
@@ -87,6 +90,7 @@ class Run:
     trace: Trace
     started: Instant
     lags: Lags
+    server_lags: Lags
     logs: Mapping[str, str]
     access_log: tuple[str, ...]
     diffs: Mapping[str, str]
@@ -129,12 +133,19 @@ async def run(
                 ports=ports,
                 applications=experiment.applications,
             )
+            watch = await supervisor.spawn(
+                [sys.executable, "-c", PROGRAM],
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                cwd=folder,
+                stdout=folder / "waits.txt",
+                stderr=folder / "waits.log",
+            )
             service = LabService(service_config(experiment), factory, balancer, clock)
             await service.start()
             started = clock.now()
             generator = load_generator(experiment, balancer.port, clock)
             looks: list[Late] = []
-            probe = asyncio.create_task(measure(clock, looks))
+            probe = asyncio.create_task(measure(clock, looks.append))
             try:
                 async with asyncio.TaskGroup() as group:
                     load = group.create_task(generator.run(experiment.schedule, progress))
@@ -145,12 +156,14 @@ async def run(
             # What the balancer sees of the end of the run is no part of it.
             records, balancer_events = tuple(balancer.records), list(balancer.events)
             await service.stop()
+            watch.stop()
         events: list[TraceEvent] = sorted([*balancer_events, *service.events], key=lambda event: event.at)
         return Run(
             experiment=experiment,
             trace=Trace(tuple(load.result()), records, tuple(events)),
             started=started,
             lags=Lags(looks),
+            server_lags=watched((folder / "waits.txt").read_text("utf-8")),
             logs=_logs(folder),
             access_log=tuple(access_log.read_text("utf-8").splitlines()),
             diffs=dict(factory.diffs),

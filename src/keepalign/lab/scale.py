@@ -22,7 +22,7 @@ from keepalign.units import ZERO, Duration
 
 # Below this, two timers on a busy machine cannot be told apart: a process may wait that long for a processor
 # (measured on two processors with a load of 25 to 40: 35 to 120 ms at worst within half a minute).
-_SMALLEST_DIFFERENCE: Final = Duration.of(ms=100)
+SMALLEST_DIFFERENCE: Final = Duration.of(ms=100)
 _LARGEST_FACTOR: Final = 60
 _MILLISECOND: Final = Duration.of(ms=1)
 
@@ -62,7 +62,7 @@ class Comparison:
             return a.at(factor) == b.at(factor)
         if a.value == ZERO or a.value + a.late_by >= b.value:
             return True  # at once stays at once; a race in life is one at any speed
-        return a.at(factor) + a.late_by + _SMALLEST_DIFFERENCE <= b.at(factor)
+        return a.at(factor) + a.late_by + SMALLEST_DIFFERENCE <= b.at(factor)
 
 
 @dataclass(frozen=True, slots=True)
