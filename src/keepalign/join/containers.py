@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from keepalign.join import images
@@ -21,8 +21,10 @@ from keepalign.readers._fragments import (
     GunicornFragment,
     ScriptFragment,
 )
-from keepalign.readers._reader import CommandLine
+from keepalign.readers._reader import CommandLine, Word
+from keepalign.readers.dockerfile import DockerfileReader
 from keepalign.readers.requirements_txt import Pin
+from keepalign.readers.shell import ScriptReader, Variable, unwrap
 from keepalign.readers.terraform.fragment import Container
 from keepalign.readers.tree import Tree
 
@@ -124,6 +126,9 @@ class Programs:
         *,
         name: str = "",
     ) -> Program:
+        if dockerfile is not None and container is not None and container.environment:
+            source = self._tree.sources[dockerfile.file]
+            dockerfile = DockerfileReader().read_run(source, container.environment)
         environment = dict(dockerfile.environment) if dockerfile is not None else {}
         entrypoint, command = (dockerfile.entrypoint, dockerfile.cmd) if dockerfile else (None, None)
         if container is not None:
@@ -136,11 +141,18 @@ class Programs:
             self.used.add(dockerfile.file)
         script, why = self._script(entrypoint, dockerfile)
         line = _joined(entrypoint, command)
+        if line is not None:
+            reason = "it is set when the container starts"
+            line = unwrap(line, {name: Variable(text, reason=reason) for name, text in environment.items()})
+        if script is not None:
+            script = ScriptReader().read_script(self._tree.sources[script.file], environment)
         if script is not None and script.command is not None and entrypoint is not None:
             environment |= script.environment
             rest = CommandLine(entrypoint.words[1:], entrypoint.style, entrypoint.place, entrypoint.append_at)
             line = gunicorn.splice(script.command, _joined(rest, command))
-        found = gunicorn.read_command(line, environment) if line is not None else None
+        found = None
+        if line is not None:
+            found = gunicorn.read_command(self._with_conf(line, dockerfile), environment)
         if found is not None:
             return self._gunicorn(found, name, container, dockerfile, evidence, line, environment)
         base = _base(container, dockerfile)
@@ -157,6 +169,16 @@ class Programs:
             container, dockerfile, name, line, environment, evidence, missing=missing,
             ports=container.ports if container is not None else (),
         )  # fmt: skip
+
+    def _with_conf(self, line: CommandLine, dockerfile: DockerfileFragment | None) -> CommandLine:
+        """The line as gunicorn takes it: without -c it reads `gunicorn.conf.py` of its working directory."""
+        folder = os.path.dirname(dockerfile.file) if dockerfile is not None else None
+        beside = [conf for conf in self._tree.gunicorn_confs if os.path.dirname(conf) == folder]
+        named = any(word.text is not None and word.text.startswith(("-c", "--c")) for word in line.words)
+        if not beside or named:
+            return line
+        words = (Word("-c", line.place), Word(beside[0], line.place))
+        return replace(line, words=(*line.words, *words))
 
     def _gunicorn(
         self,

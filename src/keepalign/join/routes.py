@@ -7,7 +7,7 @@ from typing import Final
 
 from keepalign.join.containers import Program
 from keepalign.model.path import JoinBy, JoinEvidence
-from keepalign.model.workload import Workload
+from keepalign.model.workload import Workload, covers
 from keepalign.readers._fragments import ApacheFragment, ApacheHost, GunicornFragment, ProxyRoute
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
@@ -30,9 +30,8 @@ def routes_of(host: ApacheHost, workload: Workload) -> list[tuple[str, ProxyRout
     What it answers by itself is a way of its own only where endpoints are declared there, or where it is all.
     """
     routes: dict[str, ProxyRoute | None] = {}
-    for route in host.routes:
-        # mod_proxy: the first ProxyPass that matches wins.
-        routes.setdefault(route.prefix, None if route.excluded else route)
+    for route in _reachable(host):
+        routes[route.prefix] = None if route.excluded else route
     if not any(routes.values()):
         return [("/", None)]
     routes.setdefault("/", None)
@@ -46,7 +45,17 @@ def routes_of(host: ApacheHost, workload: Workload) -> list[tuple[str, ProxyRout
 
 def prefixes_of(host: ApacheHost) -> tuple[str, ...]:
     """Every prefix that a host tells apart, "/" included: what decides which way an endpoint takes."""
-    return tuple(dict.fromkeys([*(route.prefix for route in host.routes), "/"]))
+    return tuple(dict.fromkeys([*(route.prefix for route in _reachable(host)), "/"]))
+
+
+def _reachable(host: ApacheHost) -> list[ProxyRoute]:
+    """The routes that some request can take: mod_proxy takes the first ProxyPass that matches, so a shorter
+    prefix leaves nothing for a longer one below it."""
+    found: list[ProxyRoute] = []
+    for route in host.routes:
+        if not any(covers(earlier.prefix, route.prefix) for earlier in found):
+            found.append(route)
+    return found
 
 
 def backend(

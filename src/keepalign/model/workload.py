@@ -41,12 +41,12 @@ class Workload:
         """
 
         def longest(paths: Iterable[str], over: str) -> str:
-            return max((p for p in paths if _covers(p, over)), key=len, default="")
+            return max((p for p in paths if covers(p, over)), key=len, default="")
 
         above = longest((e.path for e in self.endpoints), prefix)
         return tuple(e for e in self.endpoints if e.path == above or longest(prefixes, e.path) == prefix)
 
 
-def _covers(prefix: str, path: str) -> bool:
+def covers(prefix: str, path: str) -> bool:
     """Whether requests for `path` have `prefix`: "/api" covers "/api" and "/api/v2", not "/apiary"."""
     return path == prefix or path.startswith(prefix if prefix.endswith("/") else f"{prefix}/")

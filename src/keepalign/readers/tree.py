@@ -40,6 +40,7 @@ class Tree:
     """Everything that the readers made of a set of roots.
 
     `sources` maps every file that was read to its text; the fragments are in the order of the walk.
+    `gunicorn_confs` are files named `gunicorn.conf.py`: gunicorn reads them by itself, keepalign does not yet.
     """
 
     sources: Mapping[str, SourceText]
@@ -48,6 +49,7 @@ class Tree:
     dockerfiles: tuple[DockerfileFragment, ...] = ()
     scripts: tuple[ScriptFragment, ...] = ()
     requirements: tuple[RequirementsTxt, ...] = ()
+    gunicorn_confs: tuple[str, ...] = ()
     declared: tuple[KeepalignToml, ...] = ()
     notes: tuple[Note, ...] = ()
 
@@ -167,6 +169,7 @@ def read_tree(roots: Sequence[str], *, overlay: Mapping[str, bytes] | None = Non
         dockerfiles=tuple(dockerfiles),
         scripts=tuple(scripts),
         requirements=tuple(requirements),
+        gunicorn_confs=tuple(file for file in listing.files if os.path.basename(file) == "gunicorn.conf.py"),
         declared=tuple(declared),
         notes=tuple(notes),
     )
