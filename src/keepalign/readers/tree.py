@@ -40,7 +40,7 @@ class Tree:
     """Everything that the readers made of a set of roots.
 
     `sources` maps every file that was read to its text; the fragments are in the order of the walk.
-    `gunicorn_confs` are files named `gunicorn.conf.py`: gunicorn reads them by itself, keepalign does not yet.
+    `gunicorn_confs` are files named `gunicorn.conf.py`: gunicorn reads them by itself, we do not yet.
     """
 
     sources: Mapping[str, SourceText]
