@@ -122,6 +122,7 @@ def run(
         ),
         started=at(0),
         lags=Lags(Late(at(due), at(due + by)) for due, by in late),
+        server_lags=Lags([]),
         logs={},
         access_log=(),
         diffs={},

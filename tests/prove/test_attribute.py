@@ -77,7 +77,7 @@ def refused_by_the_balancer() -> Requests:
         (closed(499.5, how=Ending.TARGET_RST), STALE, ""),
         (closed(503), STALE, "a late timer of the server is its timer still"),
         (closed(400), UNEXPLAINED, "closed an idle connection early, 400 ms"),
-        (closed(400), UNEXPLAINED, "are all its threads busy?"),
+        (closed(400), UNEXPLAINED, "are all its threads busy"),
         (closed(None), UNEXPLAINED, "a new connection"),
         (closed(499.5, took=900), "target-closed-mid-request", "after 900 ms of work"),
         (request(Ending.IDLE_TIMEOUT, took=6000, status=504), LB_IDLE, "idle timer fired"),

@@ -16,7 +16,7 @@ from keepalign.fix import Plan
 from keepalign.join import Loaded
 from keepalign.lab import experiment, loop
 from keepalign.lab.experiment import Experiment, Run
-from keepalign.lab.lag import Lags
+from keepalign.lab.lag import Lags, Late
 from keepalign.lab.tasks import Ports
 from keepalign.model.proof import Verdict
 from keepalign.model.setting import value_of
@@ -43,6 +43,7 @@ class FakeLab:
         made: dict[str, Sequence[tuple[ClientRecord, BalancerRecord]]],
     ) -> None:
         self.made = made
+        self.servers_waited_ms = 0.0
         self.asked: list[Experiment] = []
         self.most_at_once = self._at_once = 0
         monkeypatch.setattr(experiment, "run", self._run)
@@ -69,7 +70,8 @@ class FakeLab:
         clients, records = zip(*self.made[one.name], strict=True)
         for number in range(len(clients)):
             progress(number + 1, len(clients))
-        return Run(one, Trace(clients, records, ()), at(0), Lags([]), {}, (), {})
+        waits = Lags([Late(at(1), at(1 + self.servers_waited_ms))])
+        return Run(one, Trace(clients, records, ()), at(0), Lags([]), waits, {}, (), {})
 
 
 def timed_out(number: int) -> list[tuple[ClientRecord, BalancerRecord]]:
@@ -103,6 +105,8 @@ def test_fix_is_run_beside_the_stack_as_it_is(tmp_path: Path, monkeypatch: pytes
     before, after = lab.asked
     assert before.schedule == after.schedule, "the same load"
     assert before.scale == after.scale
+    assert before.deploy_at is not None
+    assert after.deploy_at == before.deploy_at + Duration.of(s=4), "not both at once"
     idle = [value_of(one.paths[0].hops[0].settings[Role.UPSTREAM_READ]) for one in lab.asked]
     assert idle == [Duration.of(s=60), Duration.of(s=120)]
     assert [step.phase for step in steps][:2] == [
@@ -153,6 +157,20 @@ def test_prediction_that_never_comes_true_fails_the_proof(
     FakeLab(monkeypatch, {"before": slow(70), "after": slow(70), TAKEN_BACK: slow(70)})
     proven = loop.run(prove(silent_for_too_long(tmp_path), seed=1))
     assert proven.proof.faults == (f"{LB_IDLE}: predicted, but none of 70 exposed requests failed",)
+
+
+def test_machine_that_is_too_busy_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = silent_for_too_long(tmp_path)
+    lab = FakeLab(monkeypatch, {"before": timed_out(70), "after": [*slow(70), *gave_up(1)]})
+    lab.servers_waited_ms = 100
+    assert not loop.run(prove(loaded, seed=1)).proof.holds
+    lab.servers_waited_ms = 700
+    with pytest.raises(LabError) as raised:
+        loop.run(prove(loaded, seed=1))
+    assert "servers waited up to 700 ms for a processor" in raised.value.message
+    assert "1 failure after the fix" in raised.value.message
+    lab.made["after"] = slow(70)
+    assert loop.run(prove(loaded, seed=1)).proof.holds, "what held in spite of it holds"
 
 
 def test_fault_in_one_run_is_the_fault_that_is_raised(

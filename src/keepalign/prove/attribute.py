@@ -60,9 +60,9 @@ class Race:
         gap, sent = record.gap, record.sent_to_target
         if gap is None or sent is None:
             return False
-        late = lags.at(sent) + STEP
+        late = lags.at(sent)
         opens = self.keep_alive - self.round_trip - _blur(sent + -gap, lags) - late
-        return opens < gap < min(self.keep_alive + self.late_by + late, self.idle)
+        return opens < gap < min(self.keep_alive + self.late_by + late + STEP, self.idle)
 
     def explains(self, record: BalancerRecord, lags: Lags) -> bool:
         """Whether the server's timer can have closed the connection that a request re-used.
@@ -238,7 +238,7 @@ def _closed_without_answer(
     if gap is not None:
         return UNEXPLAINED, (
             f"the web server closed an idle connection early, {rough(gap)} after its last response: "
-            "are all its threads busy?"
+            "are all its threads busy, or was it starting processes?"
         )
     return UNEXPLAINED, f"the target closed a new connection without an answer after {rough(waited)}"
 

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from keepalign.errors import LabError, UnsolvablePath
 from keepalign.fix import Repair, changes_applied, repair
@@ -27,6 +28,10 @@ from keepalign.model.path import RequestPath
 from keepalign.model.proof import Proof, Row, rough
 from keepalign.prove import attribute, traffic, verdict
 from keepalign.prove.predict import stale_in_life
+from keepalign.units import Duration
+
+# From the deploy of one run to that of the next one beside it.
+_APART: Final = Duration.of(s=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ async def prove(
     if after is not None:
         rows = await _rows(lab, first, repaired, findings, before, after, runs)
     proof = _proof(lab, first.target, runs, rows)
+    _assert_measured(proof, runs)
     return Proven(proof, tuple(lab.folders), repaired, before, after)
 
 
@@ -149,6 +155,18 @@ async def _rows(
     return rows
 
 
+def _assert_measured(proof: Proof, runs: Sequence[Run]) -> None:
+    """Raises: LabError: the proof does not hold, and the machine was busier than the scale allows for."""
+    waited = max(run.server_lags.share(100) for run in runs)
+    if proof.faults and waited > scale.SMALLEST_DIFFERENCE:
+        raise LabError(
+            f"this machine was too busy to measure: servers waited up to {rough(waited)} for a processor, "
+            f"and times were scaled for {scale.SMALLEST_DIFFERENCE} at most; what did not hold: "
+            f"{proof.faults[0]}",
+            hint="run it again when less is going on, or on more processors",
+        )
+
+
 def _name() -> str:
     return f"keepalign-{os.getpid()}-{secrets.token_hex(3)}"
 
@@ -173,7 +191,11 @@ class _Lab:
         self.folders: list[Path] = []
 
     async def run_all(self, stacks: Sequence[_Stack], label: str = "") -> list[Run]:
-        """Run stacks side by side. `label`: their names, for the progress."""
+        """Run stacks side by side, with their deploys one after the other: a deploy starts many processes.
+
+        Args:
+            label: their names, for the progress.
+        """
         done = dict.fromkeys((stack.name for stack in stacks), 0)
         label = label or " and ".join(done)
         total = len(self.load.schedule) * len(stacks)
@@ -191,14 +213,14 @@ class _Lab:
                 tasks = [
                     group.create_task(
                         experiment.run(
-                            self._experiment(stack),
+                            self._experiment(stack, _APART * number),
                             self._folder(stack.name),
                             self.ports,
                             progress=counter(stack.name),
                             keep=self.keep,
                         )
                     )
-                    for stack in stacks
+                    for number, stack in enumerate(stacks)
                 ]
         except BaseExceptionGroup as group_error:
             raise _first(group_error) from group_error
@@ -209,7 +231,7 @@ class _Lab:
         self.folders.append(folder)
         return folder
 
-    def _experiment(self, stack: _Stack) -> Experiment:
+    def _experiment(self, stack: _Stack, later: Duration) -> Experiment:
         deploys = stack.paths[0].lifecycle is not None
         return Experiment(
             name=stack.name,
@@ -221,7 +243,7 @@ class _Lab:
             time_scale_env=self.loaded.time_scale_env,
             applications=self.applications,
             schedule=self.load.schedule,
-            deploy_at=self.load.deploy_at if deploys else None,
+            deploy_at=self.load.deploy_at + later if deploys else None,
             seed=self.seed,
         )
 
