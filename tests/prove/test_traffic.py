@@ -45,11 +45,11 @@ def test_story_gets_bursts_and_every_slow_endpoint(story: Loaded) -> None:
     assert counts["/reports"] == pytest.approx(20 / 0.15, abs=1)
     assert counts["/search"] == pytest.approx(20 / (2.5 / 24), abs=1)
     assert counts["/exports"] == pytest.approx(20 / (4.5 / 24), abs=1)
-    assert counts["/orders"] % 16 == 0
-    assert counts["/orders"] >= 38 * 16
+    assert counts["/orders"] % 20 == 0
+    assert counts["/orders"] >= 38 * 20
     assert traffic.deploy_at == Duration.of(s=9)
     assert traffic.described == (
-        "/orders: bursts of 16 about every 508 ms",
+        "/orders: bursts of 20 about every 510 ms",
         "/reports: one every 150 ms, up to 60 at a time",
         "/search: one every 104.2 ms, up to 24 at a time",
         "/exports: one every 187.5 ms, up to 24 at a time",
@@ -59,8 +59,8 @@ def test_story_gets_bursts_and_every_slow_endpoint(story: Loaded) -> None:
 def test_gaps_between_bursts_lie_on_both_sides_of_the_keep_alive_timeout(story: Loaded) -> None:
     bursts = sorted({a.at for a in planned(story).schedule if a.endpoint == "/orders"})
     gaps = [b - a for a, b in pairwise(bursts)]
-    assert min(gaps) < Duration.of(ms=505) < Duration.of(ms=511) < max(gaps)
-    assert all(Duration.of(ms=501) < gap < Duration.of(ms=515) for gap in gaps)
+    assert min(gaps) < Duration.of(ms=507) < Duration.of(ms=513) < max(gaps)
+    assert all(Duration.of(ms=503) < gap < Duration.of(ms=517) for gap in gaps)
 
 
 @pytest.mark.parametrize(("workers", "scale"), [(4, 10), (40, 10), (90, 10), (40, 1), (1, 60)])

@@ -36,7 +36,7 @@ _LOAD: Final = 0.75
 # The balancer here is one process; slow requests, of all kinds together, come no faster than this.
 _SPACE: Final = Duration.of(ms=6)
 # Requests of a burst, within these bounds: all bursts together as many re-uses as this.
-_BURST: Final = (16, 48)
+_BURST: Final = (20, 48)
 _REUSES: Final = 600
 # From one burst to the next: keep-alive timeout plus the time a burst takes here, ± a few times the window.
 _ANSWER: Final = Duration.of(ms=0.5)
