@@ -1,6 +1,7 @@
 """The lab: real sockets, real clocks, real servers on loopback.
 
     clock       the one place that reads clocks: the loop's time as an Instant
+    lag         how late the balancer's process, and the servers', acted all along a run
     loop        an event loop whose timers keep microseconds, and `run`
     wire        the virtual wire to a target: what leaves and what arrives is late by its latency
     client      a client connection of the balancer
@@ -12,6 +13,7 @@
     scale       how much faster than life a stack can be run
     recipes     how each server is run with the user's own configuration and flags
     supervisor  real processes that cannot outlive the run (`_supervisor_main` is the program that owns them)
+    ending      a run that ends, ends to its last process, also when it is cancelled meanwhile
     tasks       the tasks of a target: folders, ports, one process per container
     service     drives the sans-IO deployment machine over such tasks
     experiment  one run: balancer, tasks, load and a rolling deploy; out comes a Trace
