@@ -39,8 +39,8 @@ Raise the server's side above the balancer's idle timeout by a margin of 5 s or 
 Apache httpd's event MPM closes idle connections early, whatever `KeepAliveTimeout` says, in two cases: when
 its pool of processes shrinks (keep `MaxSpareThreads` at or above `MaxRequestWorkers`), and when all threads
 of a process are busy (keep `ThreadsPerChild` above the requests that one process has in flight). With 25
-threads per process and about as many slow requests, keepalign's lab saw such a 502 behind timeouts that were
-in order.
+threads per process and about as many slow requests, keepalign's lab saw single 502s behind timeouts that were
+in order, and none with 100 threads; that full processes were the reason is inferred from it.
 
 Without a deploy: lower the balancer's idle timeout below the server's keep-alive timeout. It takes
 effect at once, and every response that is silent for longer then ends in a 504.
