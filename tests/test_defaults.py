@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -51,6 +52,22 @@ DOCUMENTED = {
     (Product.GUNICORN, "keepalive"): 2,
     (Product.GUNICORN, "timeout"): 30,
     (Product.GUNICORN, "graceful_timeout"): 30,
+    # uvicorn/config.py, hypercorn/config.py.
+    (Product.UVICORN, "timeout_keep_alive"): 5,
+    (Product.UVICORN, "timeout_graceful_shutdown"): "unlimited",
+    (Product.HYPERCORN, "keep_alive_timeout"): 5,
+    (Product.HYPERCORN, "graceful_timeout"): 3,
+    (Product.HYPERCORN, "read_timeout"): "unlimited",
+    # nginx: core, http core, proxy and upstream modules.
+    (Product.NGINX, "keepalive_timeout"): 75,
+    (Product.NGINX, "client_body_timeout"): 60,
+    (Product.NGINX, "proxy_connect_timeout"): 60,
+    (Product.NGINX, "proxy_read_timeout"): 60,
+    (Product.NGINX, "upstream keepalive_timeout"): 60,
+    (Product.NGINX, "worker_shutdown_timeout"): "unlimited",
+    # Node.js: http.
+    (Product.NODEJS, "server.keepAliveTimeout"): 5,
+    (Product.NODEJS, "server.close()"): "unlimited",
 }
 """Vendor's values, written down a second time: a slip of the pen in a table changes what findings say."""
 
@@ -114,7 +131,7 @@ def test_row_has_what_the_lab_needs_to_run_it(product: Product, row: Documented)
     raw = tomllib.loads((files(defaults) / f"{product}.toml").read_text("utf-8"))
     (written,) = [one for one in raw["setting"] if one["option"] == row.option]
     fires = row.role in (Role.SERVER_IDLE, Role.UPSTREAM_READ, Role.HANDLER_TIMEOUT)
-    servers = product in (Product.APACHE_HTTPD, Product.GUNICORN)
+    servers = product not in (Product.AWS_ALB, Product.AWS_ECS)
     assert ("late_by_s" in written) or not (fires and servers)
 
 
@@ -141,3 +158,26 @@ def test_rows_of_a_role_are_in_the_order_of_the_file() -> None:
 def test_versions_are_told_in_words() -> None:
     row = defaults.load(Product.GUNICORN).row("timeout")
     assert row.versions == ""
+
+
+def versioned(*rows: tuple[float, str, str]) -> defaults.ProductDefaults:
+    template = defaults.load(Product.NODEJS).row("server.keepAliveTimeout")
+    made = tuple(replace(template, default=Duration.of(s=s), since=a, until=b) for s, a, b in rows)
+    return defaults.ProductDefaults(Product.NODEJS, "Node.js", "2026-11", made)
+
+
+@pytest.mark.parametrize(
+    ("version", "seconds"),
+    [("20.18.0", 5), ("26", 5), ("27", 65), ("27.0.0", 65), ("v27.1-alpine", 65), ("3", 5)],
+)
+def test_default_is_that_of_the_version(version: str, seconds: float) -> None:
+    made = versioned((5, "", "27"), (65, "27", ""))
+    setting = made.setting("server.keepAliveTimeout", version=version)
+    assert isinstance(setting, Default)
+    assert setting.value == Duration.of(s=seconds)
+
+
+def test_default_of_an_unknown_version_names_them_all() -> None:
+    setting = versioned((5, "", "27"), (65, "27", "")).setting("server.keepAliveTimeout")
+    assert isinstance(setting, Unknown)
+    assert "5 s before 27; 65 s since 27" in setting.reason

@@ -15,9 +15,9 @@ ROOT = Path(keepalign.__file__).parent
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"units", "errors"}),
     frozenset({"model"}),
-    frozenset({"readers", "defaults"}),
+    frozenset({"readers", "defaults", "scenarios"}),
     frozenset({"join", "rules", "machines", "reports"}),
-    frozenset({"fix", "lab"}),
+    frozenset({"fix", "lab", "logs"}),
     frozenset({"prove"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

@@ -4,9 +4,9 @@ The rooms, from the ground up (imports go only downwards; `tests/test_imports.py
 
     cli                         arguments; no logic
     prove                       check, run, fix, run, verdict
-    fix  lab                    solve and edit; real servers on loopback
+    fix  lab  logs              solve and edit; real servers on loopback; access logs and their judge
     join  rules  machines  reports
-    readers  defaults
+    readers  defaults  scenarios
     model
     units  errors
 """

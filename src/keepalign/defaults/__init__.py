@@ -17,6 +17,7 @@ One TOML per product, named by the product's `Product` word. Keys of each `[[set
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -49,11 +50,24 @@ class Documented:
     note: str
     source: str
 
+    def holds_in(self, version: str) -> bool:
+        """Whether `version` ("1.29", "20.18.0") lies between `since` and `until`; "1.29" is taken as 1.29.0."""
+        here = _numbers(version)
+        return _numbers(self.since) <= here and (not self.until or here < _numbers(self.until))
+
     @property
     def versions(self) -> str:
         """For people: "since 2.4.39", "before 7.0", or empty."""
         parts = [f"since {self.since}" if self.since else "", f"before {self.until}" if self.until else ""]
         return ", ".join(p for p in parts if p)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version, without zeros at the end; "" is below all."""
+    found = [int(part) for part in re.findall(r"\d+", version.partition("-")[0])]
+    while found and not found[-1]:
+        found.pop()
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +79,36 @@ class ProductDefaults:
     checked: str
     rows: tuple[Documented, ...]
 
-    def row(self, option: str) -> Documented:
-        """The row of a vendor option. Raises: KeyError: no such row (a fault of ours)."""
-        for row in self.rows:
-            if row.option == option:
-                return row
-        raise KeyError(f"defaults/{self.product}.toml has no option {option!r}")
+    def row(self, option: str, version: str = "") -> Documented:
+        """The row of a vendor option in `version`; the newest where that is empty or in no row.
 
-    def setting(self, option: str, *, site: Site | None = None) -> Setting:
-        """The default of `option` as a Setting, with its origin; `site` is where a value could be written."""
-        row = self.row(option)
+        Raises: KeyError: no such option (a fault of ours).
+        """
+        rows = [row for row in self.rows if row.option == option]
+        if not rows:
+            raise KeyError(f"defaults/{self.product}.toml has no option {option!r}")
+        return next((row for row in rows if version and row.holds_in(version)), rows[-1])
+
+    def setting(self, option: str, *, version: str = "", site: Site | None = None) -> Setting:
+        """The default of `option` as a Setting, with its origin; `site` is where a value could be written.
+
+        Unknown, with every default named, where versions differ and `version` is empty.
+        """
+        row = self.row(option, version)
+        others = [
+            r for r in self.rows if r.option == option and (r.default, r.kind) != (row.default, row.kind)
+        ]
+        if others and not version:
+            both = "; ".join(
+                f"{r.default if r.default is not None else r.kind} {r.versions}".strip()
+                for r in (*others, row)
+            )
+            return Unknown(
+                option=option,
+                origin=Origin(OriginKind.DEFAULT, note=f"{self.label} default", source=row.source),
+                site=site,
+                reason=f"the default depends on the version of {self.label} ({both}), which is not known",
+            )
         origin = Origin(
             OriginKind.DEFAULT, note=f"{self.label} default" + (f", {row.versions}" if row.versions else ""),
             source=row.source,

@@ -25,6 +25,10 @@ class Product(StrEnum):
     AWS_ECS = "aws_ecs"
     APACHE_HTTPD = "apache_httpd"
     GUNICORN = "gunicorn"
+    HYPERCORN = "hypercorn"
+    NGINX = "nginx"
+    NODEJS = "nodejs"
+    UVICORN = "uvicorn"
 
 
 class JoinBy(StrEnum):
@@ -55,7 +59,14 @@ class Hop:
         product: whose defaults and options these are.
         version: as far as known ("2.4"), with its origin; empty when unknown.
         settings: one per role that applies to this hop on this path.
-        traits: facts that are no durations: `worker_class` = "sync", `mpm` = "event", `keepalive` = "on".
+        traits: facts that are no durations, absent when unknown:
+            `worker_class` (gunicorn) "sync", "gthread", "uvicorn.workers.UvicornWorker"…; `workers`, `threads`
+            counts of it;
+            `mpm` (Apache) "event", "worker", "prefork"; `max_request_workers`, `threads_per_child`,
+            `async_request_worker_factor` counts of it;
+            `pool` (a proxy) "on" or "off": whether it keeps connections to the next hop;
+            `retries` (a proxy) "off", "idempotent" or "all": which requests it sends again, on a fresh
+            connection, when a pooled one fails.
         joined: how this hop was joined to the one in front of it; empty for the first.
         place: where the hop is defined.
     """
