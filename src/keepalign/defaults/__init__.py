@@ -51,7 +51,7 @@ class Documented:
     source: str
 
     def holds_in(self, version: str) -> bool:
-        """Whether `version` ("1.29", "20.18.0") lies between `since` and `until`; "1.29" is taken as 1.29.0."""
+        """Whether `version` lies between `since` and `until`; "1.29" is taken as 1.29.0."""
         here = _numbers(version)
         return _numbers(self.since) <= here and (not self.until or here < _numbers(self.until))
 

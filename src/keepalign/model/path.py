@@ -60,10 +60,10 @@ class Hop:
         version: as far as known ("2.4"), with its origin; empty when unknown.
         settings: one per role that applies to this hop on this path.
         traits: facts that are no durations, absent when unknown:
-            `worker_class` (gunicorn) "sync", "gthread", "uvicorn.workers.UvicornWorker"…; `workers`, `threads`
-            counts of it;
-            `mpm` (Apache) "event", "worker", "prefork"; `max_request_workers`, `threads_per_child`,
-            `async_request_worker_factor` counts of it;
+            `worker_class` (gunicorn) "sync", "gthread", "uvicorn.workers.UvicornWorker"…; its counts
+            `workers`, `threads`;
+            `mpm` (Apache) "event", "worker", "prefork"; its counts `max_request_workers`,
+            `threads_per_child`, `async_request_worker_factor`;
             `pool` (a proxy) "on" or "off": whether it keeps connections to the next hop;
             `retries` (a proxy) "off", "idempotent" or "all": which requests it sends again, on a fresh
             connection, when a pooled one fails.

@@ -81,6 +81,25 @@ class Directive:
 
 
 @dataclass(frozen=True, slots=True)
+class NginxDirective:
+    """One directive of an nginx configuration.
+
+    Args:
+        args: after quote removal; variables (`$host`) as written.
+        arg_spans: as written, quotes included.
+        span: from its name to its `;`, or to the `}` of its block.
+        block: the directives inside its braces; for `include`, those of the files that it brought in (their
+            spans name those files). None for a plain directive.
+    """
+
+    name: str
+    args: tuple[str, ...]
+    arg_spans: tuple[Span, ...]
+    span: Span
+    block: tuple[NginxDirective, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DockerfileFragment(Fragment):
     """The last stage of one Dockerfile, with what it inherits from stages of the same file.
 
