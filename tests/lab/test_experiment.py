@@ -16,6 +16,9 @@ from keepalign.lab.arrivals import evenly
 from keepalign.lab.clock import LoopClock
 from keepalign.lab.experiment import (
     Experiment,
+    Happening,
+    UserTasks,
+    What,
     balancer_config,
     load_generator,
     run,
@@ -33,15 +36,12 @@ def experiment(loaded: Loaded, *, scale: int = 10, deploy_at: Duration | None = 
     (target,) = loaded.targets
     return Experiment(
         name="one",
-        target=target,
+        tasks=UserTasks(target, loaded.sources, loaded.time_scale_env, {}),
         paths=tuple(path for path in loaded.stack.paths if path.name in target.paths),
-        sources=loaded.sources,
         workload=loaded.workload,
         scale=Scale(scale),
-        time_scale_env=loaded.time_scale_env,
-        applications={},
         schedule=evenly(Random(1), "/quick", every=Duration.of(ms=20), length=Duration.of(s=4)),
-        deploy_at=deploy_at,
+        happenings=(Happening(What.DEPLOY, deploy_at),) if deploy_at is not None else (),
         seed=1,
     )
 

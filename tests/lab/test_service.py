@@ -243,6 +243,19 @@ def test_container_that_ignores_its_stop_signal_is_killed_after_its_timeout(tmp_
     asyncio.run(main())
 
 
+def test_task_that_is_stopped_from_outside_is_signalled_before_its_delay_is_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with rig(tmp_path, config()) as lab:
+            await lab.service.start()
+            await lab.service.stop_task()
+            target = lab.factory.tasks[1].target
+            signalled = lab.times(EventKind.TASK_STOP_SIGNAL)[f"{target}/web"]
+            assert abs(signalled - lab.balancer.deregistered[target]) < Duration.of(ms=200)
+            await until(lambda: 3 in lab.factory.tasks)
+
+    asyncio.run(main())
+
+
 def test_container_that_the_lab_has_no_program_for_does_not_hold_the_stop_up(tmp_path: Path) -> None:
     async def main() -> None:
         sidecar = ContainerConfig("sidecar", Duration.of(s=60))

@@ -113,6 +113,24 @@ def test_scheduler_stop_deregisters_waits_until_unused_polls_signals_and_kills()
     assert machine.commands() == [TaskGone(1), DeploymentDone(2, ok=True)]
 
 
+def test_stop_from_outside_deregisters_and_signals_at_once_and_the_place_is_filled() -> None:
+    machine = started(config(2))
+    assert machine.running == (1, 2)
+    machine.stop_task(1, at(10))
+    assert machine.commands() == [Deregister(1), SignalContainer(1, "web"), StartTask(3, 1)]
+    assert machine.running == (2, 3)
+    machine.stop_task(1, at(11))
+    machine.stop_task(99, at(11))
+    assert machine.commands() == []
+    assert machine.next_deadline() == at(30)
+    machine.handle_timer(at(30))
+    assert machine.commands() == [KillContainer(1, "web")]
+    machine.task_exited(1, "web", at(30))
+    assert machine.commands() == []
+    machine.target_state(1, TargetState.UNUSED, at(310))
+    assert machine.commands() == [TaskGone(1)]
+
+
 def test_container_that_exits_in_time_is_not_killed() -> None:
     machine = started(config())
     machine.deploy(at(10))

@@ -10,7 +10,7 @@ from typing import Final
 from tests.lab import small_stack
 
 from keepalign.join import Loaded
-from keepalign.lab.experiment import Experiment, Run
+from keepalign.lab.experiment import Experiment, Run, UserTasks
 from keepalign.lab.lag import Lags, Late
 from keepalign.lab.scale import Scale
 from keepalign.model.trace import (
@@ -102,15 +102,12 @@ def run(
     target = loaded.targets[0]
     experiment = Experiment(
         name=name,
-        target=target,
+        tasks=UserTasks(target, loaded.sources, "", {}),
         paths=tuple(path for path in loaded.stack.paths if path.name in target.paths),
-        sources=loaded.sources,
         workload=loaded.workload,
         scale=Scale(scale),
-        time_scale_env="",
-        applications={},
         schedule=(),
-        deploy_at=None,
+        happenings=(),
         seed=1,
     )
     return Run(

@@ -15,7 +15,7 @@ from keepalign.errors import LabError, UnsolvablePath
 from keepalign.fix import Plan
 from keepalign.join import Loaded
 from keepalign.lab import experiment, loop
-from keepalign.lab.experiment import Experiment, Run
+from keepalign.lab.experiment import Experiment, Run, What
 from keepalign.lab.lag import Lags, Late
 from keepalign.lab.tasks import Ports
 from keepalign.model.proof import Verdict
@@ -105,8 +105,9 @@ def test_fix_is_run_beside_the_stack_as_it_is(tmp_path: Path, monkeypatch: pytes
     before, after = lab.asked
     assert before.schedule == after.schedule, "the same load"
     assert before.scale == after.scale
-    assert before.deploy_at is not None
-    assert after.deploy_at == before.deploy_at + Duration.of(s=4), "not both at once"
+    (first,), (second,) = before.happenings, after.happenings
+    assert first.what is second.what is What.DEPLOY
+    assert second.at == first.at + Duration.of(s=4), "not both at once"
     idle = [value_of(one.paths[0].hops[0].settings[Role.UPSTREAM_READ]) for one in lab.asked]
     assert idle == [Duration.of(s=60), Duration.of(s=120)]
     assert [step.phase for step in steps][:2] == [

@@ -135,6 +135,7 @@ def test_few_reuses_can_all_miss_the_moment_of_a_late_server(
         name: Limits(
             race=type(one.race)(one.race.keep_alive, one.race.idle, one.race.round_trip, Duration.of(ms=340)),
             balancer_silence=None, drain=None, proxy_silence=None, worker=None, worker_late_by=Duration(0),
+            round_trip=one.round_trip,
         )
         for name, one in limits.items() if one.race is not None
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""One run: a stack with its balancer, its tasks, a load and one rolling deploy; out comes a Trace.
+"""One run: a stack with its balancer, its tasks, a load and what happens to it; out comes a Trace.
 
 The experiment knows no cause and judges nothing.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from keepalign.join.paths import Target
 from keepalign.lab.arrivals import Schedule
@@ -22,6 +23,8 @@ from keepalign.lab.lag import PROGRAM, Lags, Late, measure, watched
 from keepalign.lab.load import LoadGenerator
 from keepalign.lab.scale import Scale
 from keepalign.lab.service import LabService
+from keepalign.lab.service import TaskFactory as AnyTaskFactory
+from keepalign.lab.supervisor import Supervisor
 from keepalign.lab.tasks import Application, Ports, TaskFactory, missing_backends
 from keepalign.lab.wire import Wire
 from keepalign.machines.balancer import BalancerConfig, HealthCheckConfig
@@ -46,30 +49,117 @@ _CLIENT_IDLE: Final = Duration.of(s=1)
 _CLIENT_LIMIT: Final = Duration.of(s=60)
 
 
+class What(StrEnum):
+    """What can happen to a service in a run."""
+
+    DEPLOY = "deploy"
+    """A rolling update of all tasks."""
+    STOP_TASK = "stop_task"
+    """One task is taken away as StopTask and a Spot interruption do it: deregistered and signalled at the same
+    moment; a new one takes its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something that happens `at` after the load began, as run."""
+
+    what: What
+    at: Duration
+
+
+class DiffingFactory(AnyTaskFactory, Protocol):
+    """Starts tasks, and keeps what it replaced in the user's configuration: container → diff."""
+
+    @property
+    def diffs(self) -> Mapping[str, str]: ...
+
+
+class Tasks(Protocol):
+    """What a task consists of, and how one is started."""
+
+    def containers(self) -> Sequence[tuple[str, tuple[str, ...]]]:
+        """Name of each container, and those that it depends on: they are stopped after it."""
+        ...
+
+    def factory(
+        self, experiment: Experiment, supervisor: Supervisor, folder: Path, ports: Ports
+    ) -> DiffingFactory:
+        """Starts them, as `experiment` wants them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UserTasks:
+    """The tasks of a user's target.
+
+    Args:
+        sources: configuration texts, edits included.
+        applications: what `tasks.rehearse` found, by container.
+    """
+
+    target: Target
+    sources: Mapping[str, SourceText]
+    time_scale_env: str
+    applications: Mapping[str, Application]
+
+    def containers(self) -> Sequence[tuple[str, tuple[str, ...]]]:
+        """The task definition's, and the stand-ins of what they proxy to."""
+        stand_ins = tuple(missing_backends(self.target))
+        return [
+            *(
+                # What it proxies to must outlive it, as the machines that the stand-ins stand for do.
+                (name, (*program.depends_on, *(stand_ins if name == self.target.front else ())))
+                for name, program in self.target.programs.items()
+            ),
+            *((name, ()) for name in stand_ins),
+        ]
+
+    def factory(
+        self, experiment: Experiment, supervisor: Supervisor, folder: Path, ports: Ports
+    ) -> DiffingFactory:
+        """Starts them with the user's own configuration and flags."""
+        return TaskFactory(
+            target=self.target,
+            sources=self.sources,
+            workload=experiment.workload,
+            scale=experiment.scale,
+            time_scale_env=self.time_scale_env,
+            supervisor=supervisor,
+            folder=folder,
+            ports=ports,
+            applications=self.applications,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """What to run.
 
     Args:
         name: for progress and folders: "before", "after".
-        paths: the request paths through `target`; they share balancer and lifecycle.
-        sources: configuration texts, edits included.
+        tasks: what runs behind the balancer.
+        paths: the request paths through them; they share balancer and lifecycle.
         schedule: the load; times as run, from the moment when the service is up.
-        deploy_at: when the rolling deploy starts, on the same clock; None for no deploy.
+        happenings: what happens meanwhile, on the same clock; in order, each beginning when the one before it
+            has ended.
         seed: of the balancer's ids.
+        one_way: of the virtual wire between balancer and targets; never scaled.
     """
 
     name: str
-    target: Target
+    tasks: Tasks
     paths: tuple[RequestPath, ...]
-    sources: Mapping[str, SourceText]
     workload: Workload
     scale: Scale
-    time_scale_env: str
-    applications: Mapping[str, Application]
     schedule: Schedule
-    deploy_at: Duration | None
+    happenings: tuple[Happening, ...]
     seed: int
+    one_way: Duration = ONE_WAY
+
+    @property
+    def round_trip(self) -> Duration:
+        """Between balancer and targets."""
+        return self.one_way * 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +207,12 @@ async def run(
         access_log = folder / "access.log"
         async with LabBalancer(
             balancer_config(experiment.paths, experiment.scale),
-            wire=Wire(ONE_WAY, ONE_WAY),
+            wire=Wire(experiment.one_way, experiment.one_way),
             seed=experiment.seed,
             clock=clock,
             log_path=access_log,
         ) as balancer:
-            factory = TaskFactory(
-                target=experiment.target,
-                sources=experiment.sources,
-                workload=experiment.workload,
-                scale=experiment.scale,
-                time_scale_env=experiment.time_scale_env,
-                supervisor=supervisor,
-                folder=folder,
-                ports=ports,
-                applications=experiment.applications,
-            )
+            factory = experiment.tasks.factory(experiment, supervisor, folder, ports)
             watch = await supervisor.spawn(
                 [sys.executable, "-c", PROGRAM],
                 env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
@@ -149,8 +229,7 @@ async def run(
             try:
                 async with asyncio.TaskGroup() as group:
                     load = group.create_task(generator.run(experiment.schedule, progress))
-                    if experiment.deploy_at is not None:
-                        group.create_task(_deploy(service, experiment.deploy_at))
+                    group.create_task(_happen(service, experiment.happenings))
             finally:
                 probe.cancel()
             # What the balancer sees of the end of the run is no part of it.
@@ -184,9 +263,16 @@ def load_generator(experiment: Experiment, port: int, clock: LoopClock) -> LoadG
     )
 
 
-async def _deploy(service: LabService, after: Duration) -> None:
-    await asyncio.sleep(after.seconds)
-    await service.deploy()
+async def _happen(service: LabService, happenings: Sequence[Happening]) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for happening in happenings:
+        await asyncio.sleep(max(0.0, began + happening.at.seconds - loop.time()))
+        match happening.what:
+            case What.DEPLOY:
+                await service.deploy()
+            case What.STOP_TASK:
+                await service.stop_task()
 
 
 def _logs(folder: Path) -> dict[str, str]:
@@ -246,7 +332,7 @@ def _scaled(setting: Setting, scale: Scale, fallback: Duration) -> Duration:
 
 
 def service_config(experiment: Experiment) -> ServiceConfig:
-    """The service that deploys the target, as run."""
+    """The service that keeps the tasks running, as run."""
     lifecycle = experiment.paths[0].lifecycle
     deployment = lifecycle.deployment if lifecycle is not None else None
     stops = {stop.container: stop for stop in lifecycle.stops} if lifecycle is not None else {}
@@ -259,21 +345,12 @@ def service_config(experiment: Experiment) -> ServiceConfig:
     def container(name: str, depends_on: tuple[str, ...]) -> ContainerConfig:
         return ContainerConfig(name, stop_timeout(name), depends_on)
 
-    stand_ins = tuple(missing_backends(experiment.target))
-    front = experiment.target.front
     grace = lifecycle.health_check_grace if lifecycle is not None else None
     return ServiceConfig(
         desired_count=deployment.desired_count if deployment is not None else 2,
         minimum_healthy_percent=deployment.minimum_healthy_percent if deployment is not None else 100,
         maximum_percent=deployment.maximum_percent if deployment is not None else 200,
-        containers=(
-            *(
-                # What it proxies to must outlive it, as the machines that the stand-ins stand for do.
-                container(name, (*program.depends_on, *(stand_ins if name == front else ())))
-                for name, program in experiment.target.programs.items()
-            ),
-            *(container(name, ()) for name in stand_ins),
-        ),
+        containers=tuple(container(name, after) for name, after in experiment.tasks.containers()),
         health_check_grace=_scaled(grace, scale, ZERO) if grace is not None else ZERO,
         deregistration_poll=scale.down(Duration.of(s=5)),
     )

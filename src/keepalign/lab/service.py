@@ -140,6 +140,14 @@ class LabService:
         self._emit(EventKind.DEPLOYMENT_STARTED, f"revision {self._machine.revision + 1}", size)
         await self._until_done(self._machine.deploy, self._deploy_limit, "the deployment did not end")
 
+    async def stop_task(self) -> None:
+        """The longest-running task has been told to end, as StopTask and a Spot interruption do it:
+        deregistered and signalled at the same moment. Its end, and the new task, come later.
+        """
+        number = next(iter(self._machine.running), None)
+        if number is not None:
+            self._step(partial(self._machine.stop_task, number))
+
     async def stop(self) -> None:
         """Every process has ended: its stop signal, two seconds, SIGKILL. Nothing is deregistered.
 

@@ -7,6 +7,7 @@ A task that the scheduler stops goes this way; nothing is skipped, and each step
                ── SignalContainer, dependants first ── KillContainer after the container's stop timeout
                ── TaskGone: every container has ended and the target is unused, so its address is free again
 
+A task that is stopped from outside (StopTask, a Spot interruption) is deregistered and signalled at once.
 An essential container that exits by itself turns the order round: the other containers get their signal at
 once, and deregistration follows when the task is dead.
 
@@ -145,6 +146,20 @@ class ServiceMachine:
             self._wanted[revision] = sum(task.healthy for task in self._of(revision))
         self._begin(now)
 
+    def stop_task(self, number: int, now: Instant) -> None:
+        """StopTask, or a Spot interruption: the task is deregistered and signalled at the same moment.
+
+        Its place is filled as that of a task that died. Nothing for a task that is on its way out already.
+        """
+        task = self._tasks.get(number)
+        if task is None or not task.running:
+            return
+        task.running = False
+        if task.registration is _Registration.REGISTERED:
+            self._deregister(task)
+        self._end_containers(task, now)
+        self._schedule(now)
+
     def task_ready(self, number: int, now: Instant) -> None:
         """Every process of the task is up and listens."""
         task = self._tasks.get(number)
@@ -201,6 +216,11 @@ class ServiceMachine:
         self._schedule(now)
 
     # Outputs
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The tasks that are not on their way out, the longest-running first."""
+        return tuple(task.number for task in self._running())
 
     @property
     def revision(self) -> int:

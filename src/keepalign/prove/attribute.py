@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from keepalign.lab.experiment import ONE_WAY, Run
+from keepalign.lab.experiment import Run
 from keepalign.lab.lag import STEP, Lags
 from keepalign.lab.scale import timer_of
 from keepalign.model.path import RequestPath
@@ -97,6 +97,7 @@ class Limits:
     proxy_silence: Duration | None
     worker: Duration | None
     worker_late_by: Duration
+    round_trip: Duration
 
 
 def limits_of(path: RequestPath, run: Run) -> Limits:
@@ -112,10 +113,11 @@ def limits_of(path: RequestPath, run: Run) -> Limits:
     idle = as_run(0, Role.UPSTREAM_POOL_IDLE)
     keep_alive = as_run(1, Role.SERVER_IDLE)
     race = None
-    if keep_alive is not None and idle is not None and idle > keep_alive - ONE_WAY * 2:
+    round_trip = run.experiment.round_trip
+    if keep_alive is not None and idle is not None and idle > keep_alive - round_trip:
         server = path.hops[1]
         timer = timer_of(server, server.settings[Role.SERVER_IDLE])
-        race = Race(keep_alive, idle, ONE_WAY * 2, timer.late_by if timer is not None else ZERO)
+        race = Race(keep_alive, idle, round_trip, timer.late_by if timer is not None else ZERO)
     worker, worker_late_by = None, ZERO
     for hop in path.hops[1:]:
         if Role.HANDLER_TIMEOUT in hop.settings:
@@ -131,6 +133,7 @@ def limits_of(path: RequestPath, run: Run) -> Limits:
         worker=worker,
         # The master looks at its workers once a second; on a busy machine one look may be missed.
         worker_late_by=worker_late_by + Duration.of(s=1),
+        round_trip=round_trip,
     )
 
 
@@ -226,7 +229,7 @@ def _closed_without_answer(
     if sent is None:
         return UNEXPLAINED, "the target closed the connection before the request was sent"
     waited, gap, race = record.ended - sent, record.gap, limits.race
-    if waited > ONE_WAY * 2 + _SCHEDULING + lags.at(record.ended):
+    if waited > limits.round_trip + _SCHEDULING + lags.at(record.ended):
         return "target-closed-mid-request", f"the target closed the connection after {rough(waited)} of work"
     # At once: the close was already under way.
     if gap is not None and race is not None and race.explains(record, lags):

@@ -20,7 +20,7 @@ from keepalign.fix import Repair, changes_applied, repair
 from keepalign.join import Loaded
 from keepalign.join.paths import Target
 from keepalign.lab import experiment, lag, scale
-from keepalign.lab.experiment import Experiment, Run
+from keepalign.lab.experiment import Experiment, Happening, Run, UserTasks, What
 from keepalign.lab.recipes.versions import versions
 from keepalign.lab.tasks import Application, Ports, missing_backends, rehearse
 from keepalign.model.finding import Finding
@@ -235,15 +235,14 @@ class _Lab:
         deploys = stack.paths[0].lifecycle is not None
         return Experiment(
             name=stack.name,
-            target=stack.target,
+            tasks=UserTasks(
+                stack.target, stack.loaded.sources, self.loaded.time_scale_env, self.applications
+            ),
             paths=stack.paths,
-            sources=stack.loaded.sources,
             workload=self.loaded.workload,
             scale=self.speed,
-            time_scale_env=self.loaded.time_scale_env,
-            applications=self.applications,
             schedule=self.load.schedule,
-            deploy_at=self.load.deploy_at + later if deploys else None,
+            happenings=(Happening(What.DEPLOY, self.load.deploy_at + later),) if deploys else (),
             seed=self.seed,
         )
 
