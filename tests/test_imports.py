@@ -15,8 +15,8 @@ ROOT = Path(keepalign.__file__).parent
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"units", "errors"}),
     frozenset({"model"}),
-    frozenset({"readers", "defaults", "scenarios"}),
-    frozenset({"join", "rules", "machines", "reports"}),
+    frozenset({"readers", "defaults"}),
+    frozenset({"join", "rules", "machines", "reports", "scenarios"}),
     frozenset({"fix", "lab", "logs"}),
     frozenset({"prove"}),
     frozenset({"cli"}),

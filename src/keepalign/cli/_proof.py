@@ -1,12 +1,13 @@
-"""What `prove` and `demo` share: running the loop, and showing how far it is."""
+"""What `prove`, `demo` and `lab` share: running the loop, and showing how far it is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
 
     from rich.console import Console
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from keepalign.model.checked import Change
     from keepalign.prove.proof import Progress as Step
     from keepalign.prove.proof import Proven
+
+
+T = TypeVar("T")
 
 
 def changes_of(proven: Proven) -> list[str]:
@@ -48,6 +52,27 @@ def run_proof(loaded: Loaded, *, seed: int, keep: bool, folder: Path | None = No
             click.echo(told, err=True)
 
     return run(prove(loaded, seed=seed, keep=keep, folder=folder, report=report))
+
+
+def with_progress(title: str, start: Callable[[Callable[[int, int], None]], Coroutine[None, None, T]]) -> T:
+    """Run what `start` makes of a function that is told (done, total). On standard error: a bar on a
+    terminal, else the title.
+
+    Ctrl-C ends every process and removes every folder before it is raised.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from keepalign.lab.loop import run
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        click.echo(title, err=True)
+        return run(start(lambda _done, _total: None))
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        shown = bar.add_task(title, total=None)
+        return run(start(lambda done, total: bar.update(shown, completed=done, total=total or None)))
 
 
 def _with_bar(loaded: Loaded, console: Console, *, seed: int, keep: bool, folder: Path | None) -> Proven:

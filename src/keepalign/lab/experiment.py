@@ -55,8 +55,8 @@ class What(StrEnum):
     DEPLOY = "deploy"
     """A rolling update of all tasks."""
     STOP_TASK = "stop_task"
-    """One task is taken away as StopTask and a Spot interruption do it: deregistered and signalled at the same
-    moment; a new one takes its place."""
+    """One task is taken away as StopTask and a Spot interruption do it: deregistered and signalled at once;
+    a new one takes its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ class Verdict(StrEnum):
     """None before, as another cause ended its requests first; errors with this cause's edits taken back."""
     NOT_SHOWABLE = "not showable"
     """Too few requests can be exposed on this stack; `Row.why` says why."""
+    EXPLAINED = "explained"
+    """A rolling update cannot show this cause; `Row.why` says why, and what does."""
     NOT_SEEN = "not seen"
     """Enough requests were exposed and none failed: the prediction is wrong, and the proof fails."""
     NOT_CURED = "not cured"

@@ -8,25 +8,32 @@ is `diagnose`'s art, and it must not be its own judge.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from keepalign import rules
 from keepalign.lab.experiment import Run
 from keepalign.lab.lag import STEP, Lags
 from keepalign.lab.scale import timer_of
-from keepalign.model.path import RequestPath
+from keepalign.model.path import RequestPath, Stack
 from keepalign.model.proof import rough
-from keepalign.model.setting import value_of
+from keepalign.model.setting import Disabled, Unlimited, value_of
 from keepalign.model.timers import Role
 from keepalign.model.trace import BalancerRecord, ClientFailure, ClientRecord, Ending, EventKind
 from keepalign.units import ZERO, Duration, Instant
 
 STALE: Final = "backend-keepalive-below-lb-idle"
+THIN: Final = "keepalive-margin-thin"
+INNER_STALE: Final = "backend-keepalive-below-proxy-idle"
 LB_IDLE: Final = "lb-idle-below-response-time"
 DRAIN: Final = "deregistration-below-longest-request"
 PROXY_READ: Final = "proxy-read-below-app-timeout"
 WORKER: Final = "app-worker-timeout-below-lb"
 CUT: Final = "response-cut-by-total-timeout"
+STOP_TIMEOUT: Final = "stop-timeout-below-drain"
+NOT_GRACEFUL: Final = "no-graceful-shutdown"
+STARVING: Final = ("keepalive-holds-workers", "sync-worker-behind-lb")
+"""Causes by which a request waits for a worker; `check` says which of them a path has."""
 UNEXPLAINED: Final = "unexplained"
 CLIENT_SIDE: Final = "client-side"
 
@@ -34,6 +41,9 @@ CLIENT_SIDE: Final = "client-side"
 _SCHEDULING: Final = Duration.of(ms=250)
 # Two timers of different processes agree to within this.
 _TOLERANCE: Final = Duration.of(ms=20)
+# A server reads its clock once per turn of its loop, so a timer that it sets at the end of a turn fires early
+# by as long as that turn had taken (nginx; 4 ms seen after a burst of 40 requests).
+_TURN: Final = Duration.of(ms=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,11 @@ class Race:
     late_by: Duration
     """By how much the server's timer may fire late, as its defaults say."""
 
+    @property
+    def cause(self) -> str:
+        """In the right order a margin below the round trip is too thin; else the order itself is wrong."""
+        return THIN if self.keep_alive > self.idle else STALE
+
     def exposes(self, record: BalancerRecord, lags: Lags) -> bool:
         """Whether a request lies in the window, as wide as it was at that moment."""
         gap, sent = record.gap, record.sent_to_target
@@ -68,14 +83,15 @@ class Race:
         """Whether the server's timer can have closed the connection that a request re-used.
 
         The news of the close came at `ended`, so the server had counted K by then, or it was not its timer.
-        There is no upper limit but I: past K the server may close at any time.
+        There is no upper limit but I, which the balancer may overstep by its own lateness: past K the server
+        may close at any time.
         """
         gap, sent = record.gap, record.sent_to_target
         if gap is None or sent is None:
             return False
         last_response = sent + -gap
         counted = record.ended - last_response + _blur(last_response, lags)
-        return counted >= self.keep_alive and gap < self.idle
+        return counted >= self.keep_alive - _TURN and gap < self.idle + lags.at(sent) + STEP
 
 
 def _blur(response: Instant, lags: Lags) -> Duration:
@@ -88,7 +104,12 @@ def _blur(response: Instant, lags: Lags) -> Duration:
 class Limits:
     """What one request path was run with; None where there is no such timer.
 
-    `late_by` of the worker limit is how much later than configured it may strike.
+    Args:
+        proxy_silence: the shortest of the proxies behind the balancer.
+        worker_late_by: how much later than configured the worker limit may strike.
+        silences: endpoint to its declared longest silence.
+        inner_race: a proxy re-uses connections that the server behind it may have closed.
+        starved_by: the cause by which requests of this path may wait for a worker; empty for none.
     """
 
     race: Race | None
@@ -98,6 +119,9 @@ class Limits:
     worker: Duration | None
     worker_late_by: Duration
     round_trip: Duration
+    silences: Mapping[str, Duration] = field(default_factory=dict)
+    inner_race: bool = False
+    starved_by: str = ""
 
 
 def limits_of(path: RequestPath, run: Run) -> Limits:
@@ -125,16 +149,33 @@ def limits_of(path: RequestPath, run: Run) -> Limits:
             if timer is not None and timer.value > ZERO:
                 worker, worker_late_by = timer.at(scale.factor), timer.late_by
     delay = value_of(path.lifecycle.deregistration_delay) if path.lifecycle is not None else None
+    proxies = [as_run(at, Role.UPSTREAM_READ) for at in range(1, len(path.hops))]
+    found = {finding.cause for finding in rules.check(Stack((path,))).findings}
     return Limits(
         race=race,
         balancer_silence=as_run(0, Role.UPSTREAM_READ),
         drain=scale.down(delay) if delay is not None else None,
-        proxy_silence=as_run(1, Role.UPSTREAM_READ),
+        proxy_silence=min((p for p in proxies if p is not None), default=None),
         worker=worker,
         # The master looks at its workers once a second; on a busy machine one look may be missed.
         worker_late_by=worker_late_by + Duration.of(s=1),
         round_trip=round_trip,
+        silences={
+            e.path: scale.down(e.longest_silence) for e in path.endpoints if e.longest_silence is not None
+        },
+        inner_race=any(_races(path, at) for at in range(1, len(path.hops) - 1)),
+        starved_by=next((cause for cause in STARVING if cause in found), ""),
     )
+
+
+def _races(path: RequestPath, at: int) -> bool:
+    """Whether the proxy at this place keeps connections as long as the server behind it, or longer."""
+    pool = path.hops[at].settings.get(Role.UPSTREAM_POOL_IDLE)
+    keep = path.hops[at + 1].settings.get(Role.SERVER_IDLE)
+    kept, pooled = value_of(keep), value_of(pool)
+    if isinstance(keep, Disabled) or kept is None or not kept or path.hops[at].traits.get("pool") == "off":
+        return False
+    return isinstance(pool, Unlimited) or (pooled is not None and pooled >= kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +202,39 @@ def failures(run: Run) -> list[Failed]:
     paths = run.experiment.paths
     limits = {path.name: limits_of(path, run) for path in paths}
     records = {record.trace_root: record for record in run.trace.balancer}
-    stopped = deregistrations(run)
+    stops = stops_of(run)
     found = []
     for client in run.trace.clients:
         if client.failure is ClientFailure.NONE and client.status is not None and client.status < 500:
             continue
         path = path_for(paths, client.endpoint)
         record = records.get(client.trace_root)
-        cause, how = judge(client, record, limits[path.name], stopped, run.lags)
+        cause, how = judge(client, record, limits[path.name], stops, run.lags)
         found.append(Failed(client, record, cause, how))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stops:
+    """What the lab did to targets, by "address:port": when deregistration began, when containers got their
+    stop signal, and when SIGKILL, in order."""
+
+    deregistered: Mapping[str, Instant] = field(default_factory=dict)
+    signalled: Mapping[str, Sequence[Instant]] = field(default_factory=dict)
+    killed: Mapping[str, Sequence[Instant]] = field(default_factory=dict)
+
+
+def stops_of(run: Run) -> Stops:
+    """From the events of a run."""
+    signalled: dict[str, list[Instant]] = {}
+    killed: dict[str, list[Instant]] = {}
+    for event in run.trace.events:
+        target = event.subject.partition("/")[0]
+        if event.kind is EventKind.TASK_STOP_SIGNAL:
+            signalled.setdefault(target, []).append(event.at)
+        elif event.kind is EventKind.TASK_KILLED:
+            killed.setdefault(target, []).append(event.at)
+    return Stops(deregistrations(run), signalled, killed)
 
 
 def deregistrations(run: Run) -> Mapping[str, Instant]:
@@ -184,7 +248,7 @@ def judge(
     client: ClientRecord,
     record: BalancerRecord | None,
     limits: Limits,
-    stopped: Mapping[str, Instant],
+    stops: Stops,
     lags: Lags,
 ) -> tuple[str, str]:
     """Cause and mechanism of one failed request.
@@ -192,24 +256,26 @@ def judge(
     Args:
         record: the balancer's, None when it has none.
         limits: of the request's path, as run.
-        stopped: when each target's deregistration began.
+        stops: what was done to targets.
         lags: of the run.
     """
     if record is None:
         return CLIENT_SIDE, f"the balancer has no record of it ({client.failure.value})"
     match record.ending:
         case Ending.IDLE_TIMEOUT:
-            return LB_IDLE, "the balancer's idle timer fired while the target was silent"
+            return _waited_too_long(client, limits)
         case Ending.DRAIN_END:
             return DRAIN, "the deregistration delay ran out while it was in flight"
+        case Ending.TARGET_FIN | Ending.TARGET_RST if stopped := _stopped(record, stops, lags):
+            return stopped
         case Ending.TARGET_FIN | Ending.TARGET_RST if record.headers_sent:
             return _cut_body(record, limits, lags)
         case Ending.TARGET_FIN | Ending.TARGET_RST:
-            return _closed_without_answer(record, limits, stopped, lags)
+            return _closed_without_answer(record, limits, stops, lags)
         case Ending.RESPONSE if record.target_status is not None and record.target_status < 500:
             return CLIENT_SIDE, f"the balancer relayed a whole response ({client.failure.value})"
         case Ending.RESPONSE:
-            return _answered_with_error(record, limits, lags)
+            return _stopped(record, stops, lags) or _answered_with_error(record, limits, lags)
         case Ending.CLIENT_GONE | Ending.CLIENT_TIMEOUT | Ending.BAD_REQUEST:
             return CLIENT_SIDE, f"the client left before the answer ({record.ending.value})"
         case Ending.NO_TARGET:
@@ -222,8 +288,36 @@ def judge(
             return "target-malformed-response", "the target's answer broke HTTP"
 
 
+def _waited_too_long(client: ClientRecord, limits: Limits) -> tuple[str, str]:
+    limit, declared = limits.balancer_silence, limits.silences.get(client.endpoint)
+    if limit is None or declared is None or declared + _SCHEDULING >= limit:
+        return LB_IDLE, "the balancer's idle timer fired while the target was silent"
+    return limits.starved_by or UNEXPLAINED, (
+        f"no worker was free for {rough(limit)}, and the balancer's idle timer fired; "
+        f"the request itself takes {rough(declared)}"
+    )
+
+
+def _stopped(record: BalancerRecord, stops: Stops, lags: Lags) -> tuple[str, str] | None:
+    """A request that ended when its target was killed, or between its stop signal and its end."""
+    sent = record.sent_to_target
+    if sent is None:
+        return None
+    late = _SCHEDULING + lags.at(record.ended)
+    for killed in stops.killed.get(record.target, ()):
+        if sent <= killed <= record.ended <= killed + late:
+            return STOP_TIMEOUT, f"its target was killed {rough(killed - sent)} after the request was sent"
+    for signalled in stops.signalled.get(record.target, ()):
+        if sent <= signalled <= record.ended <= signalled + late:
+            return NOT_GRACEFUL, (
+                f"its target cut it {rough(record.ended - signalled)} after the stop signal, "
+                f"{rough(signalled - sent)} into the request"
+            )
+    return None
+
+
 def _closed_without_answer(
-    record: BalancerRecord, limits: Limits, stopped: Mapping[str, Instant], lags: Lags
+    record: BalancerRecord, limits: Limits, stops: Stops, lags: Lags
 ) -> tuple[str, str]:
     sent = record.sent_to_target
     if sent is None:
@@ -234,12 +328,12 @@ def _closed_without_answer(
     # At once: the close was already under way.
     if gap is not None and race is not None and race.explains(record, lags):
         text = f"a connection was re-used {rough(gap)} after its last response; the target had closed it"
-        return STALE, text
-    since = stopped.get(record.target)
+        return race.cause, text
+    since = stops.deregistered.get(record.target)
     if since is not None and record.ended > since:
         return UNEXPLAINED, "a target that was being stopped closed the connection"
     if gap is not None:
-        return UNEXPLAINED, (
+        return limits.starved_by or UNEXPLAINED, (
             f"the web server closed an idle connection early, {rough(gap)} after its last response: "
             "are all its threads busy, or was it starting processes?"
         )
@@ -253,6 +347,11 @@ def _answered_with_error(record: BalancerRecord, limits: Limits, lags: Lags) -> 
     silence, late = limits.proxy_silence, lags.at(record.first_byte)
     if silence is not None and status in (502, 504) and _near(waited, silence, late):
         return PROXY_READ, f"the web server gave up after {rough(waited)} and answered {status} itself"
+    if limits.inner_race and status == 502 and waited < _SCHEDULING + late:
+        return (
+            INNER_STALE,
+            f"the web server answered 502 after {rough(waited)}: its own connection was closed",
+        )
     if limits.worker is not None and _near(waited, limits.worker, limits.worker_late_by + late):
         return WORKER, f"the worker was killed after {rough(waited)}; the answer was {status}"
     return "target-generated-error", f"the target answered {status} after {rough(waited)}"

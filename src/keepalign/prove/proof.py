@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from keepalign import rules
 from keepalign.errors import LabError, UnsolvablePath
 from keepalign.fix import Repair, changes_applied, repair
 from keepalign.join import Loaded
@@ -32,6 +33,7 @@ from keepalign.units import Duration
 
 # From the deploy of one run to that of the next one beside it.
 _APART: Final = Duration.of(s=4)
+_NO_EDIT: Final = "keepalign knows no edit that cures it, so there is nothing to compare with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,12 @@ async def prove(
     first = _stack("before", loaded)
     versions(first.target)  # a server that is missing is told before anything else
     repaired, fixed = prepare(loaded)
-    findings = [f for f in repaired.before.findings if f.needs and f.path in first.target.paths]
-    second = _stack("after", fixed) if findings else None
+    findings = [
+        f
+        for f in repaired.before.findings
+        if f.cause != rules.CRASHED and set(repaired.before.paths_of(f)) & set(first.target.paths)
+    ]
+    second = _stack("after", fixed) if repaired.changed else None
     if second is None:
         first = replace(first, name="as it is")
     speed = scale.choose([*first.paths, *(second.paths if second is not None else ())])
@@ -125,6 +131,10 @@ async def prove(
     rows: list[Row] = []
     if after is not None:
         rows = await _rows(lab, first, repaired, findings, before, after, runs)
+    else:
+        why = {rule.slug: rule.unprovable for rule in rules.RULES}
+        causes = dict.fromkeys(finding.cause for finding in findings)
+        rows = [verdict.explained(cause, why[cause] or _NO_EDIT, findings, before, None) for cause in causes]
     proof = _proof(lab, first.target, runs, rows)
     _assert_measured(proof, runs)
     return Proven(proof, tuple(lab.folders), repaired, before, after)
@@ -144,7 +154,11 @@ async def _rows(
     limits = {path.name: attribute.limits_of(path, before) for path in first.paths}
     in_life = stale_in_life(first.paths)
     rows: list[Row] = []
+    unprovable = {rule.slug: rule.unprovable for rule in rules.RULES if rule.unprovable}
     for cause in dict.fromkeys(finding.cause for finding in findings):
+        if cause in unprovable:
+            rows.append(verdict.explained(cause, unprovable[cause], findings, before, after))
+            continue
         row = verdict.row(cause, findings, before, after, limits, None, in_life)
         if verdict.needs_another_look(row):
             others = [change for change in repaired.plan.editable if cause not in change.causes]

@@ -54,6 +54,23 @@ def row(
     return Row(cause, predicted, first, second, verdict, third, why, in_life if cause == STALE else None)
 
 
+def explained(cause: str, why: str, findings: Sequence[Finding], before: Run, after: Run | None) -> Row:
+    """The row of a cause that a rolling update cannot show.
+
+    Should it show all the same, it is counted: errors after the fix are errors.
+    """
+
+    def count(run: Run | None) -> Count:
+        errors = sum(failed.cause == cause for failed in failures(run)) if run is not None else 0
+        return Count(errors, errors)
+
+    predicted = next(finding.arithmetic for finding in findings if finding.cause == cause)
+    first, second = count(before), count(after)
+    if second.errors:
+        return Row(cause, predicted, first, second, Verdict.NOT_CURED)
+    return Row(cause, predicted, first, second, Verdict.EXPLAINED, why=why)
+
+
 def _may_be_missed(exposed_requests: int, late_by: Duration) -> bool:
     """Whether a window of some milliseconds, anywhere within `late_by`, can have been missed by all requests
     with a chance above 5 %."""

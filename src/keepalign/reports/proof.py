@@ -12,6 +12,7 @@ _STYLES: Final = {
     Verdict.SEEN: ("✓", "green"),
     Verdict.HIDDEN: ("✓", "green"),
     Verdict.NOT_SHOWABLE: ("?", "yellow"),
+    Verdict.EXPLAINED: ("·", "dim"),
     Verdict.NOT_SEEN: ("✗", "bold red"),
     Verdict.NOT_CURED: ("✗", "bold red"),
 }
@@ -71,6 +72,8 @@ def _table(rows: Sequence[Row]) -> list[Line]:
 
 
 def _cell(count: Count) -> str:
+    if not count.exposed and not count.errors:
+        return "-"
     return f"{count.errors}/{count.exposed}"
 
 
@@ -116,7 +119,9 @@ def _others(proof: Proof) -> list[Line]:
 def _verdict(proof: Proof) -> list[Line]:
     if proof.holds and proof.rows:
         seen = sum(row.verdict in (Verdict.SEEN, Verdict.HIDDEN) for row in proof.rows)
-        text = f"{seen} of {len(proof.rows)} predicted causes seen before, zero errors after."
+        explained = sum(row.verdict is Verdict.EXPLAINED for row in proof.rows)
+        text = f"{seen} of {len(proof.rows) - explained} predicted causes seen before, zero errors after"
+        text += f"; {explained} that a rolling update cannot show explained." if explained else "."
         return wrapped(text, first="✓ The proof holds: ", rest="  ", style="bold green")
     if proof.holds:
         text = "no cause is predicted, and no request failed."

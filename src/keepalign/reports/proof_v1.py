@@ -6,7 +6,7 @@ A name that ends in `_s` is in seconds. The schema is `docs/reference/prove-v1.s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -15,6 +15,8 @@ from keepalign.model import proof as model
 from keepalign.model.checked import Change
 
 VERSION: Final = 1
+
+Verdict: TypeAlias = Literal["seen", "hidden", "not_showable", "explained", "not_seen", "not_cured"]
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -75,7 +77,7 @@ class Row(msgspec.Struct, frozen=True):
 
     cause: str
     predicted: str
-    verdict: Literal["seen", "hidden", "not_showable", "not_seen", "not_cured"]
+    verdict: Verdict
     why: str
     before: Count
     after: Count
@@ -145,10 +147,11 @@ def report(proof: model.Proof, changes: Sequence[Change] = ()) -> Report:
     )
 
 
-_VERDICTS: Final[dict[model.Verdict, Literal["seen", "hidden", "not_showable", "not_seen", "not_cured"]]] = {
+_VERDICTS: Final[dict[model.Verdict, Verdict]] = {
     model.Verdict.SEEN: "seen",
     model.Verdict.HIDDEN: "hidden",
     model.Verdict.NOT_SHOWABLE: "not_showable",
+    model.Verdict.EXPLAINED: "explained",
     model.Verdict.NOT_SEEN: "not_seen",
     model.Verdict.NOT_CURED: "not_cured",
 }
