@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.keepalign-setup
 
-.PHONY: setup demo test lint types unit lab bench docs picture lock clean
+.PHONY: setup demo test lint types unit lab bench scenarios docs picture lock clean
 
 # Everything the two commands need: the locked environment in .venv and Apache's program.
 setup: $(STAMP)
@@ -41,6 +41,10 @@ lab: setup
 
 bench: setup
 	$(BIN)/python -m bench
+
+# Every scenario on every server it names, ten times: the table of bench/RESULTS.md. About an hour.
+scenarios: setup
+	$(BIN)/python -m bench scenarios
 
 # Text that is generated and committed: rule pages, CLI help, JSON schema. A test fails when it is stale.
 docs: setup

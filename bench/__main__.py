@@ -1,4 +1,4 @@
-"""`python -m bench [name…]`: runs the named benchmarks, or all of them, in the order below."""
+"""`python -m bench [name…]`: runs the named benchmarks; without a name the quick ones, in the order below."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import importlib
 import sys
 
 # Each is a module here with `run() -> None`, which prints what it measured.
-NAMES = ("check", "balancer")
+QUICK = ("check", "balancer")
+NAMES = (*QUICK, "scenarios")
 
 
 def main(arguments: list[str]) -> int:
@@ -15,7 +16,7 @@ def main(arguments: list[str]) -> int:
     if unknown:
         print(f"bench: no benchmark {', '.join(unknown)}; there are: {', '.join(NAMES)}", file=sys.stderr)
         return 2
-    for name in arguments or NAMES:
+    for name in arguments or QUICK:
         print(f"── {name} ──", flush=True)
         importlib.import_module(f"bench.{name}").run()
     return 0
