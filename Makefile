@@ -19,7 +19,7 @@ $(STAMP): requirements/uv.txt requirements/dev.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The main job: three causes made to happen behind a faithful balancer, fixed, and proved gone.
+# The main job: five causes made to happen behind a faithful balancer, fixed, and proved gone.
 demo: setup
 	$(BIN)/keepalign demo
 

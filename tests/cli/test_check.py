@@ -17,18 +17,21 @@ BROKEN, FIXED = str(STORY / "broken"), str(STORY / "fixed")
 SLUGS = (
     "backend-keepalive-below-lb-idle",
     "lb-idle-below-response-time",
+    "proxy-read-below-app-timeout",
+    "response-cut-by-total-timeout",
     "deregistration-below-longest-request",
+    "stop-timeout-below-drain",
 )
 
 
-def test_broken_story_has_the_three_findings(capsys: pytest.CaptureFixture[str]) -> None:
+def test_broken_story_has_its_six_findings(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", BROKEN]) == 1
     out, err = capsys.readouterr()
     assert all(out.count(f"  [{slug}] on ") == 1 for slug in SLUGS)
     assert err == ""
     for place in ("httpd/httpd.conf", "infra/variables.tf", "infra/main.tf", "keepalign.toml"):
         assert f"{BROKEN}/{place}:" in out
-    assert "3 findings (3 high) on 2 request paths.\n" in out
+    assert "6 findings (5 high, 1 medium) on 2 request paths.\n" in out
 
 
 def test_fixed_story_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,7 +56,7 @@ def test_formats_can_go_to_files_beside_the_text(tmp_path: Path, capsys: pytest.
     files = tmp_path / "check.json", tmp_path / "check.txt"
     arguments = ["--format", f"json={files[0]}", "--format", f"text={files[1]}", "--format", "text"]
     assert run(["check", BROKEN, *arguments]) == 1
-    assert json.loads(files[0].read_bytes())["summary"]["high"] == 3
+    assert json.loads(files[0].read_bytes())["summary"]["high"] == 5
     assert files[1].read_text("utf-8") == capsys.readouterr().out
 
 

@@ -36,6 +36,7 @@ def test_fix_prints_a_diff_and_changes_nothing(stack: Path, capfd: pytest.Captur
         "deregistration_delay = 120",
         'api_command     = ["--bind", ":8000", "--workers", "32", "--timeout", "50"]',
         "default     = 120",
+        "default = 120",
     ]
     assert "with these values the check finds nothing" in err
     assert contents(stack) == before
@@ -51,7 +52,7 @@ def test_written_fix_is_what_the_diff_says_and_checks_clean(
         ["git", "apply", "-"], input=diff.encode(), cwd=stack.parent / "other", check=True, timeout=20
     )
     assert run(["fix", "--write", "stack"]) == 0
-    assert "Changed 5 settings" in capfd.readouterr().err
+    assert "Changed 6 settings" in capfd.readouterr().err
     assert contents(stack) == contents(stack.parent / "other" / "stack")
     assert run(["check", "stack"]) == 0
     assert run(["fix", "stack"]) == 0

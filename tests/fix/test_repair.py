@@ -21,7 +21,7 @@ def mend(text: str) -> tuple[Built, Repair]:
 
 def test_story_is_clean_after_its_repair() -> None:
     built, mended = mend(stacks.STORY)
-    assert len(mended.before.findings) == 3
+    assert len(mended.before.findings) == 5
     assert mended.after.findings == ()
     assert rules.check(built.reread(mended.changed)).findings == ()
 
@@ -40,7 +40,7 @@ def test_repair_of_a_repaired_stack_changes_nothing() -> None:
 def test_each_finding_has_a_diff_of_its_own_change() -> None:
     built, mended = mend(stacks.STORY)
     shown = diffs_of(mended, built.sources)
-    assert [text.count("\n+") - 1 for text in shown.values()] == [1, 1, 1]
+    assert [text.count("\n+") - 1 for text in shown.values()] == [1, 1, 1, 1, 1]
     whole = diff(mended.changed, built.sources)
     assert whole.count("\n+") - 1 == 5
 
@@ -124,3 +124,48 @@ def test_check_is_clean_after_repair_whatever_the_values(
     _, mended = mend(text)
     assert mended.after.findings == ()
     assert bool(mended.changed) == bool(mended.before.findings)
+
+
+INNER = """
+[[path]]
+endpoints = [{{ path = "/", silence = "{silence}s", request = "{request}s" }}]
+[[path.hop]]
+name = "alb"
+product = "aws_alb"
+settings = {{ upstream_read = "{idle}s", upstream_pool_idle = "{idle}s" }}
+[[path.hop]]
+name = "proxy"
+product = "{proxy}"
+settings = {{ server_idle = "{outer}s", upstream_read = "{read}s", upstream_pool_idle = "{pool}" }}
+[[path.hop]]
+name = "api"
+product = "gunicorn"
+traits = {{ worker_class = "{worker_class}" }}
+settings = {{ server_idle = "{keep}s", handler_timeout = "{worker}s" }}
+"""
+
+
+@given(
+    proxy=st.sampled_from(["apache_httpd", "nginx"]), worker_class=st.sampled_from(["sync", "gthread"]),
+    pool=st.one_of(st.just("unset unlimited"), st.integers(1, 400).map(lambda n: f"{n}s")),
+    idle=st.integers(1, 400), outer=SECONDS, keep=SECONDS, read=st.integers(1, 400), worker=SECONDS,
+    silence=st.integers(1, 400), more=SECONDS,
+)  # fmt: skip
+def test_check_is_clean_after_repair_behind_the_balancer_and_a_second_repair_changes_nothing(
+    proxy: str, worker_class: str, pool: str, idle: int, outer: int, keep: int, read: int, worker: int,
+    silence: int, more: int,
+) -> None:  # fmt: skip
+    built, mended = mend(
+        INNER.format(
+            proxy=proxy, worker_class=worker_class, pool=pool, idle=idle, outer=outer, keep=keep, read=read,
+            worker=worker, silence=silence, request=silence + more,
+        )
+    )  # fmt: skip
+    assert mended.after.findings == ()
+    assert mended.plan.by_hand == ()
+    again = repair(
+        built.reread(mended.changed),
+        stacks.build(built.case, mended.changed.get(stacks.FILE)).sources,
+        lambda overlay: built.reread({**mended.changed, **overlay}),
+    )
+    assert again.changed == {}

@@ -35,9 +35,11 @@ def test_story_is_solved_with_the_values_of_the_story() -> None:
     assert plan.by_hand == ()
 
 
-def test_limits_that_no_rule_reports_follow_and_are_labelled() -> None:
-    follows = {c.causes: c.hop for c in plan_of(stacks.STORY).changes if c.follows}
-    assert follows == {("proxy-read-below-app-timeout",): "httpd", ("response-cut-by-total-timeout",): "api"}
+def test_every_change_of_the_story_is_asked_for_by_a_finding() -> None:
+    causes = {c.causes: c.hop for c in plan_of(stacks.STORY).changes if not c.follows}
+    assert len(causes) == 5
+    assert causes["proxy-read-below-app-timeout",] == "httpd"
+    assert causes["response-cut-by-total-timeout",] == "api"
 
 
 def test_silent_request_over_the_worker_limit_is_named_by_its_own_slug() -> None:
@@ -51,15 +53,23 @@ def test_nothing_is_planned_where_nothing_was_found() -> None:
         stacks.STORY.replace('"60s"', '"120s"')
         .replace('server_idle = "5s"', 'server_idle = "150s"')
         .replace('deregistration_delay = "0s"', 'deregistration_delay = "120s"')
+        .replace('upstream_read = "20s"', 'upstream_read = "30s"')
+        .replace('handler_timeout = "30s"', 'handler_timeout = "50s"')
     )
     assert plan_of(text).changes == ()
 
 
-def test_order_that_holds_thinly_is_left_alone_unless_the_fix_made_it_thin() -> None:
-    thin = stacks.STORY.replace('server_idle = "5s"', 'server_idle = "122s"')
-    assert values(plan_of(thin))["httpd KeepAliveTimeout"] == "150 s"
-    left = thin.replace('"60s"', '"120s"')
-    assert "httpd KeepAliveTimeout" not in values(plan_of(left))
+def test_order_that_holds_by_less_than_the_fix_leaves_is_kept_unless_the_fix_made_it_so() -> None:
+    close = stacks.STORY.replace('server_idle = "5s"', 'server_idle = "128s"')
+    assert values(plan_of(close))["httpd KeepAliveTimeout"] == "150 s"
+    kept = close.replace('"60s"', '"120s"')
+    assert "httpd KeepAliveTimeout" not in values(plan_of(kept))
+
+
+def test_thin_margin_is_widened_as_any_other_need() -> None:
+    thin = stacks.STORY.replace('server_idle = "5s"', 'server_idle = "122s"').replace('"60s"', '"120s"')
+    (change,) = (c for c in plan_of(thin).changes if c.role is Role.SERVER_IDLE)
+    assert (str(change.value), change.causes, change.follows) == ("150 s", ("keepalive-margin-thin",), False)
 
 
 def test_raised_idle_timeout_takes_a_keepalive_that_held_with_it() -> None:
@@ -143,3 +153,87 @@ def test_literal_shared_with_a_setting_of_a_smaller_range_stays_within_it() -> N
         )
         stack = Stack((replace(path, lifecycle=lifecycle, endpoints=endpoints),))
         assert values(solve(stack, rules.check(stack).findings))["api timeout"] == value
+
+
+POOLED = """
+[[path]]
+endpoints = [{{ path = "/", silence = "1s", request = "1s" }}]
+[[path.hop]]
+name = "alb"
+product = "aws_alb"
+settings = {{ upstream_read = "60s", upstream_pool_idle = "60s" }}
+[[path.hop]]
+name = "proxy"
+product = "{proxy}"
+traits = {{ {traits} }}
+settings = {{ server_idle = "75s", upstream_read = "300s", upstream_pool_idle = {pool} }}
+[[path.hop]]
+name = "api"
+product = "gunicorn"
+traits = {{ worker_class = "gthread" }}
+settings = {{ server_idle = {keep} }}
+"""
+
+
+def pooled(pool: str, keep: str, *, proxy: str = "apache_httpd", traits: str = "") -> str:
+    return POOLED.format(pool=pool, keep=keep, proxy=proxy, traits=traits)
+
+
+@pytest.mark.parametrize(
+    ("keep", "planned"),
+    [
+        ("75s", {"proxy ProxyPass ttl=": "65 s"}),
+        ("10s", {"proxy ProxyPass ttl=": "5 s"}),
+        # Too short to leave room for a pool: it has to be longer as well.
+        ("5s", {"proxy ProxyPass ttl=": "5 s", "api keepalive": "10 s"}),
+        ("2s", {"proxy ProxyPass ttl=": "5 s", "api keepalive": "10 s"}),
+    ],
+)
+def test_pool_without_limit_gets_one_below_the_server(keep: str, planned: dict[str, str]) -> None:
+    assert values(plan_of(pooled('"unset unlimited"', f'"{keep}"'))) == planned
+
+
+def test_pool_with_a_limit_keeps_it_and_the_server_waits_longer() -> None:
+    assert values(plan_of(pooled('"30s"', '"5s"'))) == {"api keepalive": "35 s"}
+    assert values(plan_of(pooled('"60s"', '"5s"', proxy="nginx"))) == {"api keepalive": "90 s"}
+
+
+def test_pool_that_no_file_can_limit_is_left_to_people() -> None:
+    plan = plan_of(pooled('"unlimited"', '"75s"'))
+    assert [(c.setting.option, str(c.value)) for c in plan.by_hand] == [("ProxyPass ttl=", "65 s")]
+    assert plan.editable == ()
+
+
+def test_pool_of_prefork_has_no_value_that_would_help() -> None:
+    text = pooled('"10s"', '"75s"', traits='mpm = "prefork"')
+    assert "backend-keepalive-below-proxy-idle" in {
+        finding.cause for finding in rules.check(stacks.parse(text).stack).findings
+    }
+    assert plan_of(text).changes == ()
+
+
+def test_pool_limit_and_keepalive_in_one_literal_cannot_be_solved() -> None:
+    one = '{ value = "30s", literal = "x" }'
+    with pytest.raises(UnsolvablePath, match=r"are one value|lift each other"):
+        plan_of(pooled(one, one))
+
+
+def test_two_servers_behind_one_unlimited_pool_get_the_shorter_limit() -> None:
+    shared = '{ value = "unset unlimited", literal = "ttl" }'
+    first = pooled(shared, '"75s"')
+    second = pooled(shared, '"20s"').replace("[[path]]", '[[path]]\nroute = "/b"').replace('"api"', '"b"')
+    assert values(plan_of(first + second))["proxy ProxyPass ttl="] == "15 s"
+
+
+def test_limit_that_must_come_down_and_go_up_cannot_be_solved() -> None:
+    built = stacks.parse(pooled('"unset unlimited"', '"75s"'))
+    (finding,) = rules.check(built.stack).findings
+    (lower,) = finding.needs
+    up = replace(lower, at_most=None, above=Duration.of(s=70), margin=Duration.of(s=5))
+    raised = replace(built.stack.paths[0].hops[2].settings[Role.SERVER_IDLE], site=lower.setting.site)
+    both = replace(finding, needs=(lower, replace(up, hop="api", setting=raised)))
+    with pytest.raises(UnsolvablePath, match=r"must not be above 65 s"):
+        solve(built.stack, [both])
+    other_way = replace(finding, needs=(replace(up, hop="api", setting=raised), lower))
+    with pytest.raises(UnsolvablePath, match=r"would have to be 65 s at the most"):
+        solve(built.stack, [other_way])

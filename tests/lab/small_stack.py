@@ -61,6 +61,7 @@ resource "aws_ecs_task_definition" "main" {{
       name         = "httpd"
       image        = "registry.example/httpd:1"
       portMappings = [{{ containerPort = 8080 }}]
+      stopTimeout  = 120
     }},
     {containers}
   ])

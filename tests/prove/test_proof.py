@@ -23,7 +23,7 @@ from keepalign.model.setting import value_of
 from keepalign.model.timers import Role
 from keepalign.model.trace import BalancerRecord, ClientRecord, Ending, Trace
 from keepalign.prove import proof, traffic
-from keepalign.prove.attribute import LB_IDLE, STALE
+from keepalign.prove.attribute import LB_IDLE, PROXY_READ, STALE
 from keepalign.prove.proof import Progress, prepare, prove
 from keepalign.units import Duration
 
@@ -141,8 +141,10 @@ def test_hidden_cause_gets_a_run_with_its_own_edits_taken_back(
 ) -> None:
     lab = FakeLab(monkeypatch, {"before": gave_up(70), "after": slow(70), TAKEN_BACK: timed_out(70)})
     proven = loop.run(prove(silent_for_too_long(tmp_path, timeout_s=50), seed=1))
-    (row,) = proven.proof.rows
-    assert row.verdict is Verdict.HIDDEN
+    assert [(row.cause, row.verdict) for row in proven.proof.rows] == [
+        (LB_IDLE, Verdict.HIDDEN),
+        (PROXY_READ, Verdict.SEEN),
+    ]
     assert [one.name for one in lab.asked] == ["before", "after", TAKEN_BACK]
     alb, httpd = lab.asked[-1].paths[0].hops
     assert value_of(alb.settings[Role.UPSTREAM_READ]) == Duration.of(s=60), "taken back"
@@ -288,7 +290,7 @@ def test_connections_closed_too_early_are_seen_and_cured(
 def test_hidden_cause_is_shown_when_its_edits_are_taken_back(tmp_path: Path) -> None:
     loaded = silent_for_too_long(tmp_path / "stack", timeout_s=40)
     proven = loop.run(prove(loaded, seed=1, folder=tmp_path / "runs"))
-    (row,) = proven.proof.rows
+    (row,) = (row for row in proven.proof.rows if row.cause == LB_IDLE)
     assert proven.proof.faults == ()
     assert row.verdict is Verdict.HIDDEN
     assert row.before.errors == 0

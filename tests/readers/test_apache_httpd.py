@@ -431,6 +431,46 @@ def test_an_inserted_line_keeps_the_file_s_line_ends_and_comments() -> None:
     )
 
 
+PREFORK = "LoadModule mpm_prefork_module modules/mod_mpm_prefork.so\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "capacity"),
+    [
+        ("", {}),
+        ("MaxRequestWorkers 150\nServerLimit 200\n", {"max_request_workers": "150", "server_limit": "200"}),
+        ("maxclients 20\n", {"max_request_workers": "20"}),
+        ("MaxClients 20\nMaxRequestWorkers 30\n", {"max_request_workers": "30"}),
+        ("Define N 40\nMaxRequestWorkers ${N}\n", {"max_request_workers": "40"}),
+        ("MaxRequestWorkers ${N}\n", {"max_request_workers": "*"}),
+        (
+            "ThreadsPerChild 50\nAsyncRequestWorkerFactor 1.5\n",
+            {"threads_per_child": "50", "async_request_worker_factor": "1.5"},
+        ),
+        (
+            (
+                "<IfModule mpm_prefork_module>\nMaxRequestWorkers 7\n</IfModule>\n"
+                "<IfModule mpm_event_module>\nMaxRequestWorkers 400\n</IfModule>\n"
+            ),
+            {"max_request_workers": "7"},
+        ),
+        ("<VirtualHost *:80>\nMaxRequestWorkers 7\n</VirtualHost>\n", {}),
+    ],
+)
+def test_capacity_is_that_of_the_last_line_in_force(text: str, capacity: dict[str, str]) -> None:
+    assert read(PREFORK + text).capacity == capacity
+
+
+def test_capacity_that_an_unread_file_may_set_is_not_known() -> None:
+    fragment = read(PREFORK + "Include other.conf\nThreadsPerChild 50\n")
+    assert fragment.capacity == {
+        "max_request_workers": "*",
+        "server_limit": "*",
+        "threads_per_child": "50",
+        "async_request_worker_factor": "*",
+    }
+
+
 def test_graceful_shutdown_timeout_goes_behind_the_mpm_that_brings_it() -> None:
     text = (
         "Timeout 5\n<IfModule !x_module>\nLoadModule mpm_event_module modules/mod_mpm_event.so\n</IfModule>\n"

@@ -3,6 +3,8 @@
     [[path]]
     route = "/"
     deregistration_delay = "0s"                    # absent: no lifecycle
+    platform = "aws_ecs"                           # the default
+    stops = [{ container = "httpd", signal = "SIGWINCH", stop_timeout = "30s", after = [] }]
     endpoints = [{ path = "/search", silence = "25s", request = "25s" }]
 
     [[path.hop]]
@@ -13,7 +15,7 @@
 A value is "5s" (written by somebody), "default 5s", "off", "unlimited", "unknown: why", or a table of `value`
 and `option` or `literal`. Every written value stands on a line of its own in a file "stack.conf", as
 `hop.option = seconds`, so that it can be edited and read again; settings with the same key share the line. A
-value "by hand 5s" is written nowhere.
+value "by hand 5s" is written nowhere; "unset unlimited" is unlimited until an edit adds its line.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from keepalign.model.lifecycle import Lifecycle
+from keepalign.model.lifecycle import Lifecycle, StopStep
 from keepalign.model.path import Hop, JoinBy, JoinEvidence, Product, RequestPath, Stack
 from keepalign.model.setting import Default, Disabled, Explicit, Setting, Unknown, Unlimited
 from keepalign.model.source import Origin, OriginKind, Site, SourceText, Step
@@ -38,11 +40,24 @@ OPTIONS: Final = {
     (Product.AWS_ALB, Role.UPSTREAM_READ): "idle_timeout",
     (Product.AWS_ALB, Role.UPSTREAM_POOL_IDLE): "idle_timeout",
     (Product.AWS_ALB, Role.DEREGISTRATION_DELAY): "deregistration_delay",
+    (Product.AWS_ECS, Role.STOP_TIMEOUT): "stopTimeout",
     (Product.APACHE_HTTPD, Role.SERVER_IDLE): "KeepAliveTimeout",
+    (Product.APACHE_HTTPD, Role.SHUTDOWN_GRACE): "GracefulShutdownTimeout",
     (Product.APACHE_HTTPD, Role.UPSTREAM_READ): "Timeout",
     (Product.APACHE_HTTPD, Role.UPSTREAM_POOL_IDLE): "ProxyPass ttl=",
     (Product.GUNICORN, Role.SERVER_IDLE): "keepalive",
     (Product.GUNICORN, Role.HANDLER_TIMEOUT): "timeout",
+    (Product.GUNICORN, Role.SHUTDOWN_GRACE): "graceful_timeout",
+    (Product.NGINX, Role.SERVER_IDLE): "keepalive_timeout",
+    (Product.NGINX, Role.UPSTREAM_READ): "proxy_read_timeout",
+    (Product.NGINX, Role.UPSTREAM_POOL_IDLE): "upstream keepalive_timeout",
+    (Product.NGINX, Role.SHUTDOWN_GRACE): "worker_shutdown_timeout",
+    (Product.UVICORN, Role.SERVER_IDLE): "timeout_keep_alive",
+    (Product.UVICORN, Role.SHUTDOWN_GRACE): "timeout_graceful_shutdown",
+    (Product.HYPERCORN, Role.SERVER_IDLE): "keep_alive_timeout",
+    (Product.HYPERCORN, Role.SHUTDOWN_GRACE): "graceful_timeout",
+    (Product.NODEJS, Role.SERVER_IDLE): "server.keepAliveTimeout",
+    (Product.NODEJS, Role.SHUTDOWN_GRACE): "server.close()",
 }
 
 
@@ -87,6 +102,8 @@ def _settings(raw: Mapping[str, Any]) -> list[tuple[str, str, Product, Role, Any
         product = Product(hop["product"])
         for word, value in hop.get("settings", {}).items():
             found.append((hop["name"], product, Role(word), value))
+    for stop in raw.get("stops", ()):
+        found.append((stop["container"], Product.AWS_ECS, Role.STOP_TIMEOUT, stop["stop_timeout"]))
     if "deregistration_delay" in raw:
         value = raw["deregistration_delay"]
         found.append((raw["hop"][0]["name"], Product.AWS_ALB, Role.DEREGISTRATION_DELAY, value))
@@ -132,6 +149,10 @@ class _Reader:
             return Disabled(option=option, origin=documented)
         if text == "unlimited":
             return Unlimited(option=option, origin=documented)
+        if text == "unset unlimited" and key not in self._lines:
+            end = len(self._source.data)
+            site = Site(self._source.span(end, end), f"{key} = {{value}}\n")
+            return Unlimited(option=option, origin=documented, site=site)
         if text.startswith("unknown:"):
             return Unknown(option=option, origin=nowhere, reason=text.removeprefix("unknown:").strip())
         if text.startswith("default "):
@@ -157,7 +178,19 @@ def _path(raw: Mapping[str, Any], reader: _Reader) -> RequestPath:
     lifecycle = None
     if "deregistration_delay" in raw:
         key, option, _, _, value = keyed[-1]
-        lifecycle = Lifecycle("aws_ecs", reader.setting(key, option, value))
+        delay = reader.setting(key, option, value)
+        stops = tuple(
+            StopStep(
+                container=stop["container"],
+                signal=stop.get("signal", "SIGTERM"),
+                stop_timeout=reader.setting(stop_key, stop_option, stop_value),
+                after=tuple(stop.get("after", ())),
+            )
+            for stop, (stop_key, stop_option, _, _, stop_value) in zip(
+                raw.get("stops", ()), keyed[len(names) :], strict=False
+            )
+        )
+        lifecycle = Lifecycle(raw.get("platform", "aws_ecs"), delay, stops)
     endpoints = tuple(_endpoint(e) for e in raw.get("endpoints", ()))
     hops = tuple(
         Hop(
@@ -201,6 +234,7 @@ settings = { upstream_read = "60s", upstream_pool_idle = "60s" }
 name = "httpd"
 product = "apache_httpd"
 version = "2.4"
+traits = { mpm = "event" }
 settings = { server_idle = "5s", upstream_read = "20s", upstream_pool_idle = "unlimited" }
 
 [[path.hop]]
@@ -224,6 +258,7 @@ settings = { upstream_read = "60s", upstream_pool_idle = "60s" }
 name = "httpd"
 product = "apache_httpd"
 version = "2.4"
+traits = { mpm = "event" }
 
 [path.hop.settings]
 server_idle = "5s"

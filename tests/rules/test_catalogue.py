@@ -9,7 +9,7 @@ import pytest
 from tests.rules import stacks
 
 from keepalign.model.checked import NotApplicable, Ok
-from keepalign.model.finding import Finding, Undecided
+from keepalign.model.finding import Finding, Severity, Undecided
 from keepalign.model.path import Stack
 from keepalign.rules import RULES, Rule
 
@@ -76,7 +76,12 @@ def test_case_is_answered_as_it_expects(path: Path) -> None:
             assert outcome.severity.word == built.case["severity"]
             assert outcome.confidence == built.case["confidence"]
             assert outcome.margin.seconds == built.case["margin_s"]
-            assert outcome.needs
+            assert bool(outcome.needs) != built.case.get("by_hand", False)
+            if not outcome.needs and outcome.severity > Severity.LOW:
+                assert outcome.mitigation is not None, "a fault that no edit cures says what does"
+            for word in ("status", "sent_by"):
+                if word in built.case:
+                    assert getattr(outcome.symptom, word) == built.case[word]
         if isinstance(outcome, Undecided):
             assert built.case["says"] in outcome.reason
             assert outcome.supply

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "demo",
-    short_help="See three such faults happen, get fixed, and stay away, in about a minute.",
+    short_help="See five such faults happen, get fixed, and stay away, in about a minute.",
     epilog="Example: keepalign demo",
 )
 @click.option(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from keepalign.cli import _options
+from keepalign.errors import UsageError
 from keepalign.units import Duration
 
 if TYPE_CHECKING:
@@ -27,12 +28,21 @@ def command(
     """Print the edits that leave every request path clean, as a diff for `git apply`.
 
     Only the values change; comments and formatting stay. The tree is read and checked again with the new
-    values before anything is printed or written. Exit code 1: something has to be changed by hand.
+    values before anything is printed or written. Exit code 1: something of medium severity or above is left,
+    to be changed by hand.
+
+    A Terraform plan is not edited: what only the plan says is told with its address, to be changed by hand.
+    Give the folder of its *.tf files as well, and the edits are made there.
     """
     from keepalign import fix
+    from keepalign.model.finding import Severity
     from keepalign.reports import terminal
     from keepalign.reports.diff import coloured
 
+    if write and "-" in paths:
+        raise UsageError(
+            "--write cannot edit standard input (-)", hint="leave out --write, or give the plan as a file"
+        )
     loaded = _options.load(paths, in_front, longest_request, longest_silence)
     mended = fix.repair(loaded.stack, loaded.sources, lambda overlay: loaded.reread(overlay).stack)
     text = fix.diff(mended.changed, loaded.sources)
@@ -44,7 +54,7 @@ def command(
     if write and mended.changed:
         fix.write(mended.changed, loaded.sources)
     _tell(mended, write)
-    return int(bool(mended.after.findings))
+    return int(any(finding.severity >= Severity.MEDIUM for finding in mended.after.findings))
 
 
 def _tell(mended: Repair, write: bool) -> None:

@@ -1,10 +1,10 @@
 """Values for a whole path, so that the cure of one cause is not the start of another.
 
-The needs of the findings come first; then, on the paths that they touch, every limit that would still cut
-a *declared* request (whether or not a rule of this release reports it), and the idle ladder over the new
-values.
-Order: silence, then the proxies and the balancer that wait for it, then the keep-alive behind the balancer,
-then the deregistration delay.
+The needs of the findings come first: each cause says itself what would cure it, the advisory ones included.
+Then, on the paths that they touch, the idle ladder over the new values: a longer idle timeout of a hop takes
+the keep-alive timeout behind it along.
+Order: silence, then the proxies and the balancer that wait for it, then pools and the keep-alive timeouts
+behind them, then the deregistration delay, then what comes after the stop signal: grace and stop timeout.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from keepalign.model.finding import Finding
 from keepalign.model.path import Product, RequestPath, Stack
 from keepalign.model.setting import Setting, value_of
 from keepalign.model.timers import Role
-from keepalign.rules import backend_keepalive_below_lb_idle as keepalive_rule
-from keepalign.rules import lb_idle_below_response_time as idle_rule
-from keepalign.rules._limits import Declared, Limit, Measures, cut_by, response_limits
-from keepalign.rules._rule import closes_after_response, margin_over, nice
+from keepalign.rules import backend_keepalive_below_lb_idle as lb_rule
+from keepalign.rules import backend_keepalive_below_proxy_idle as proxy_rule
+from keepalign.rules._reuse import reuse_on
+from keepalign.rules._rule import margin_over, nice
 from keepalign.units import Duration
 
 _PASSES: Final = 8
@@ -37,7 +37,15 @@ _PLATFORM: Final = {
 }
 """Roles whose setting belongs to the platform, whichever hop they are told of."""
 
-_ORDER: Final = (Role.HANDLER_TIMEOUT, Role.UPSTREAM_READ, Role.SERVER_IDLE, Role.DEREGISTRATION_DELAY)
+_ORDER: Final = (
+    Role.HANDLER_TIMEOUT,
+    Role.UPSTREAM_READ,
+    Role.UPSTREAM_POOL_IDLE,
+    Role.SERVER_IDLE,
+    Role.DEREGISTRATION_DELAY,
+    Role.SHUTDOWN_GRACE,
+    Role.STOP_TIMEOUT,
+)
 
 Key: TypeAlias = tuple[object, ...]
 
@@ -72,6 +80,9 @@ def setting_at(path: RequestPath, hop: str, role: Role) -> Setting | None:
     """The setting of `role` that a Need or a Change of this path means."""
     if role is Role.DEREGISTRATION_DELAY:
         return path.lifecycle.deregistration_delay if path.lifecycle else None
+    if role is Role.STOP_TIMEOUT:
+        stops = path.lifecycle.stops if path.lifecycle else ()
+        return next((stop.stop_timeout for stop in stops if stop.container == hop), None)
     return next((h.settings.get(role) for h in path.hops if h.name == hop), None)
 
 
@@ -90,8 +101,6 @@ def solve(stack: Stack, findings: Iterable[Finding], *, paths: Collection[str] =
         before = dict(draft.changes)
         for finding in findings:
             draft.needs(finding)
-        for path in touched:
-            draft.response(path)
         for path in touched:
             draft.idle(path)
         if draft.changes == before:
@@ -116,7 +125,7 @@ def _concerns(path: RequestPath, findings: Iterable[Finding]) -> bool:
 
 
 class _Draft:
-    """New values by literal, growing until every ladder stands."""
+    """New values by literal, growing until every ladder stands; those that must come down only shrink."""
 
     def __init__(self, stack: Stack) -> None:
         self._paths = {path.name: path for path in stack.paths}
@@ -128,6 +137,7 @@ class _Draft:
                     key = key_of(setting, hop)
                     self._most[key] = min(row.maximum, self._most.get(key, row.maximum))
         self.changes: dict[Key, Change] = {}
+        self._lowered: set[Key] = set()
 
     def value(self, setting: Setting, hop: str) -> Duration | None:
         """The new value where one is planned, else what it is."""
@@ -137,56 +147,58 @@ class _Draft:
     def needs(self, finding: Finding) -> None:
         for need in finding.needs:
             path = self._paths[finding.path]
+            if need.at_most is not None:
+                self._lower(path, need.hop, need.role, need.setting, need.at_most, finding.cause, need.why)
+                continue
             self._require(
                 path, need.hop, need.role, need.setting, need.above, need.margin,
                 cause=finding.cause, why=need.why, follows=False,
             )  # fmt: skip
 
-    def response(self, path: RequestPath) -> None:
-        """Raise every limit that a declared request of this path would run into."""
-        for limit in response_limits(path):
-            longest = cut_by(limit, path.endpoints)
-            value = self.value(limit.setting, limit.hop.name)
-            if longest is None or value is None or value > longest.value:
+    def idle(self, path: RequestPath) -> None:
+        """Keep every server above the idle limit that the hop in front of it is to have."""
+        for link in path.links:
+            reuse = reuse_on(link)
+            sender, server, pool, keep = link.downstream, link.upstream, reuse.pool, reuse.keep
+            if reuse.never or pool is None or keep is None:
                 continue
+            pooled, kept = self.value(pool, sender.name), self.value(keep, server.name)
+            if pooled is None or kept is None:
+                continue
+            margin = margin_over(pooled)
+            # An order that holds is left to the rules, however thin, unless our own change made it thin.
+            ours = key_of(pool, sender.name) in self.changes
+            if kept > pooled and not (ours and kept < pooled + margin):
+                continue
+            if keep.site is not None and key_of(keep, server.name) == key_of(pool, sender.name):
+                raise UnsolvablePath(
+                    f"{keep.option} of {server.name} and {pool.option} of {sender.name} are one value,"
+                    f" written at {keep.site.span.place}; the first must be above the second",
+                    hint="give each a value of its own, then run keepalign again",
+                )
             self._require(
-                path, limit.hop.name, limit.role, limit.setting, longest.value, margin_over(longest.value),
-                cause=_cause(limit, longest, value),
-                why=f"{longest.who}: {'silent' if limit.measures is Measures.SILENCE else 'in flight'}"
-                f" for up to {longest.value}",
+                path, server.name, Role.SERVER_IDLE, keep, pooled, margin,
+                cause=lb_rule.SLUG if sender.product is Product.AWS_ALB else proxy_rule.SLUG,
+                why=f"longer than {sender.name} re-uses an idle connection",
                 follows=True,
             )  # fmt: skip
 
-    def idle(self, path: RequestPath) -> None:
-        """Keep the server behind the balancer above the idle timeout that the balancer is to have."""
-        link = next((link for link in path.links if link.downstream.product is Product.AWS_ALB), None)
-        if link is None:
-            return
-        balancer, server = link.downstream, link.upstream
-        reuse = balancer.settings.get(Role.UPSTREAM_POOL_IDLE)
-        keep = server.settings.get(Role.SERVER_IDLE)
-        if reuse is None or keep is None or closes_after_response(server, keep):
-            return
-        reused, kept = self.value(reuse, balancer.name), self.value(keep, server.name)
-        if reused is None or kept is None:
-            return
-        margin = margin_over(reused)
-        # An order that holds is left alone, however thin, unless our own change made it thin.
-        ours = key_of(reuse, balancer.name) in self.changes
-        if kept > reused and not (ours and kept < reused + margin):
-            return
-        if keep.site is not None and key_of(keep, server.name) == key_of(reuse, balancer.name):
+    def _lower(
+        self, path: RequestPath, hop: str, role: Role, setting: Setting, most: Duration, cause: str, why: str
+    ) -> None:
+        """Plan `most` for a setting that is longer, or unlimited."""
+        key = key_of(setting, hop)
+        planned = self.changes.get(key)
+        if planned is not None and key not in self._lowered:
             raise UnsolvablePath(
-                f"{keep.option} of {server.name} and {reuse.option} of {balancer.name} are one value, written"
-                f" at {keep.site.span.place}; the first must be above the second",
+                f"{setting.option} of {hop} would have to be {most} at the most, and"
+                f" {planned.setting.option} of {planned.hop}, which is the same value, {planned.value}",
                 hint="give each a value of its own, then run keepalign again",
             )
-        self._require(
-            path, server.name, Role.SERVER_IDLE, keep, reused, margin,
-            cause=keepalive_rule.SLUG,
-            why=f"longer than {balancer.name} re-uses an idle connection",
-            follows=True,
-        )  # fmt: skip
+        self._lowered.add(key)
+        value = min(most, planned.value) if planned is not None else most
+        causes = tuple(dict.fromkeys((*(planned.causes if planned is not None else ()), cause)))
+        self.changes[key] = Change(path.name, hop, role, setting, value, causes, follows=False, why=why)
 
     def _require(
         self,
@@ -204,6 +216,12 @@ class _Draft:
         if value_of(setting) is None:
             return
         key = key_of(setting, hop)
+        if key in self._lowered:
+            raise UnsolvablePath(
+                f"{setting.option} of {hop} would have to be above {above}, and the same value is a limit"
+                f" that must not be above {self.changes[key].value}",
+                hint="give each a value of its own, then run keepalign again",
+            )
         row = _documented(path, hop, role, setting)
         value = _choose(hop, setting, row, self._most.get(key), above, margin)
         planned = self.changes.get(key)
@@ -215,17 +233,6 @@ class _Draft:
             self.changes[key] = replace(planned, value=value, causes=causes, why=why)
         elif causes != planned.causes:
             self.changes[key] = replace(planned, causes=causes)
-
-
-def _cause(limit: Limit, longest: Declared, value: Duration) -> str:
-    """The slug of what `limit` would do to the longest declared request, at its present `value`."""
-    if limit.hop.product is Product.AWS_ALB:
-        return idle_rule.SLUG
-    if limit.measures is Measures.SILENCE:
-        return "proxy-read-below-app-timeout"
-    silence = longest.endpoint.longest_silence
-    streams = silence is not None and silence < value
-    return "response-cut-by-total-timeout" if streams else "app-worker-timeout-below-lb"
 
 
 def _choose(

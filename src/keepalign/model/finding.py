@@ -76,6 +76,8 @@ class Need:
         above: the greatest of the values it is compared with.
         margin: by how much it should exceed that; the solver rounds up from above + margin.
         why: in words, for the edit.
+        at_most: given where the setting must come down instead: to this or less, from longer or unlimited.
+            `above` and `margin` are then zero.
     """
 
     hop: str
@@ -84,6 +86,7 @@ class Need:
     above: Duration
     margin: Duration
     why: str
+    at_most: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,9 @@ class Finding:
         hop: the hop to blame (whose setting is at fault).
         path: the RequestPath's name.
         locations: primary first; the others it was compared with.
-        margin: how far the measured side exceeds the other; zero or negative (equality is a race).
-        needs: what a fix must make true.
+        margin: how far the measured side exceeds the other; zero or negative (equality is a race), above zero
+            only where the order holds and the margin itself is at fault.
+        needs: what a fix must make true; empty where no setting that keepalign writes cures the cause.
     """
 
     cause: str

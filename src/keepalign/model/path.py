@@ -63,7 +63,8 @@ class Hop:
             `worker_class` (gunicorn) "sync", "gthread", "uvicorn.workers.UvicornWorker"…; its counts
             `workers`, `threads`;
             `mpm` (Apache) "event", "worker", "prefork"; its counts `max_request_workers`,
-            `threads_per_child`, `async_request_worker_factor`;
+            `threads_per_child`, `async_request_worker_factor`, `server_limit`;
+            `graceful` (Node.js) "on" or "off": whether SIGTERM calls server.close();
             `pool` (a proxy) "on" or "off": whether it keeps connections to the next hop;
             `retries` (a proxy) "off", "idempotent" or "all": which requests it sends again, on a fresh
             connection, when a pooled one fails.

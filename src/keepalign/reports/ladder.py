@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -74,7 +75,7 @@ def _view(view: LadderView, short: Callable[[Span], str]) -> list[Line]:
             line(
                 "  ", (mark, style), " ",
                 f"{hop:<{_HOP}} {option:<{_OPTION}} ",
-                (f"{_value(rung.setting):>{_VALUE}}", style if rung.mark is Mark.VIOLATED else ""),
+                (f"{value_text(rung.setting):>{_VALUE}}", style if rung.mark is Mark.VIOLATED else ""),
                 f"  {bar:<{_BAR}} ",
                 (elided(_origin(rung, short), _ORIGIN, left=True), "dim"),
             )
@@ -92,7 +93,8 @@ def _bar(value: Duration | None, longest: Duration) -> str:
     return "█" * max(1, round(_BAR * value.us / longest.us))
 
 
-def _value(setting: Setting) -> str:
+def value_text(setting: Setting) -> str:
+    """The value with its unit, or what stands for one: off, unlimited, unknown."""
     match setting:
         case Explicit() | Default():
             return str(setting.value)
@@ -109,7 +111,8 @@ def _origin(rung: Rung, short: Callable[[Span], str]) -> str:
     if origin.kind is OriginKind.FILE and origin.note:
         return origin.note
     if written is not None:
-        return short(written)
+        # Hop and option stand in front of it, so that the address would say nothing new.
+        return os.path.basename(written.file) if written.name else short(written)
     if origin.kind is OriginKind.COMMAND_LINE:
         return origin.note.partition(" ")[0]
     return "default" if origin.kind is OriginKind.DEFAULT else origin.note or origin.kind.value

@@ -9,9 +9,8 @@ from typing import Final, TextIO
 
 from keepalign.model.checked import Change, CheckResult
 from keepalign.model.finding import Finding, Mitigation, Severity
-from keepalign.model.ladder import Mark
 from keepalign.model.path import Stack
-from keepalign.model.setting import value_of, written_at
+from keepalign.model.setting import written_at
 from keepalign.model.source import SourceText
 from keepalign.readers._reader import Note
 from keepalign.reports import ladder
@@ -65,7 +64,6 @@ def report(
     for finding in result.findings:
         lines += [*_finding(finding, result, sources, cure), BLANK]
     lines += _following(result, cure)
-    lines += _without_finding(result, cure)
     if result.undecided or notes:
         lines.append(line(("Unknown:", "bold yellow")))
         for u in result.undecided:
@@ -141,25 +139,6 @@ def _following(result: CheckResult, cure: Cure) -> list[Line]:
     return [*lines, BLANK]
 
 
-def _without_finding(result: CheckResult, cure: Cure) -> list[Line]:
-    """What the ladders mark as too short, and neither a finding nor its fix speaks of."""
-    spoken = [need.setting for finding in result.findings for need in finding.needs]
-    spoken += [change.setting for change in cure.changes]
-    left = [
-        f"{path}: {rung.hop}, {rung.setting.option} {value_of(rung.setting)}"
-        for path, views in result.ladders.items()
-        for view in views
-        for rung in view.rungs
-        if rung.mark is Mark.VIOLATED and rung.setting not in spoken
-    ]
-    if not left:
-        return []
-    lines = [line(("Marked ✗ without a finding, as this release has no rule for it:", "bold"))]
-    for text in left:
-        lines += wrapped(text, first="  · ")
-    return [*lines, BLANK]
-
-
 def _summary(stack: Stack, result: CheckResult, notes: int, cure: Cure) -> list[Line]:
     found = result.findings
     words = [
@@ -196,7 +175,9 @@ def fix_summary(changes: Sequence[Change], after: CheckResult, *, written: bool)
         done = "Changed" if written else "Would change"
         checked = "with these values the check finds nothing"
         if after.findings:
-            checked = f"what is to be changed by hand leaves {_count(len(after.findings), 'finding')}"
+            left = _count(len(after.findings), "finding")
+            by_hand = any(not c.edits for c in changes)
+            checked = f"what is to be changed by hand leaves {left}" if by_hand else f"no edit cures {left}"
         if after.undecided:
             checked += f"; unknown before and after: {_count(len(after.undecided), 'comparison')}"
         lines += wrapped(f"{done} {_count(edited, 'setting')}; {checked}.", first="")
@@ -206,7 +187,7 @@ def fix_summary(changes: Sequence[Change], after: CheckResult, *, written: bool)
 
 
 def _raised(change: Change) -> str:
-    old = value_of(change.setting)
+    old = ladder.value_text(change.setting)
     label = "same ladder: " if change.follows else ""
     return (
         f"{change.hop}: {change.setting.option} {old} → {change.value} ({change.why};"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from keepalign.model.path import Hop, Product, RequestPath, Stack
-from keepalign.model.setting import Explicit, Setting
+from keepalign.model.setting import Explicit, Setting, value_of
 from keepalign.model.source import OriginKind
 from keepalign.model.timers import Role
 from keepalign.model.workload import Endpoint
@@ -52,6 +52,40 @@ def response_limits(path: RequestPath) -> tuple[Limit, ...]:
         if worker is not None and is_sync_worker(hop):
             limits.append(Limit(hop, Role.HANDLER_TIMEOUT, worker, Measures.WHOLE))
     return tuple(limits)
+
+
+def limits_behind(path: RequestPath, hop: Hop) -> tuple[Limit, ...]:
+    """The limits of the hops behind `hop`."""
+    further_in = path.hops[path.hops.index(hop) + 1 :]
+    return tuple(limit for limit in response_limits(path) if limit.hop in further_in)
+
+
+def first_in_front(path: RequestPath, hop: Hop, waits: Duration) -> Limit | None:
+    """The hop in front of `hop` that gives up on a silent response first, before `waits` have passed."""
+    in_front = path.hops[: path.hops.index(hop)]
+    known = [
+        (value, limit)
+        for limit in response_limits(path)
+        if limit.hop in in_front and (value := value_of(limit.setting)) is not None and value < waits
+    ]
+    return min(known, key=lambda pair: pair[0])[1] if known else None
+
+
+def proxies(path: RequestPath) -> tuple[Hop, ...]:
+    """The hops behind the balancer (or at the very front) that wait for an answer of another."""
+    return tuple(
+        hop
+        for hop in path.hops
+        if hop.product is not Product.AWS_ALB and hop.settings.get(Role.UPSTREAM_READ) is not None
+    )
+
+
+def answer_of(hop: Hop) -> str:
+    """The status that a balancer or proxy answers with when what is behind it stays silent.
+
+    Measured: Apache httpd 2.4.71 says 502 "Error reading from remote server", nginx 1.22 says 504.
+    """
+    return "502" if hop.product is Product.APACHE_HTTPD else "504"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +139,13 @@ def longest_request(endpoints: Iterable[Endpoint]) -> Declared | None:
         elif e.longest_silence is not None:
             known.append(Declared(e, e.longest_silence, "longest_silence"))
     return max(known, key=lambda d: d.value, default=None)
+
+
+def all_requests(endpoints: Iterable[Endpoint]) -> Duration | None:
+    """The longest exchange where every endpoint declares one (no silence lasts longer); None otherwise."""
+    requests = [e.longest_request for e in endpoints]
+    known = [request for request in requests if request is not None]
+    return max(known, default=None) if len(known) == len(requests) else None
 
 
 def cut_by(limit: Limit, endpoints: Iterable[Endpoint]) -> Declared | None:

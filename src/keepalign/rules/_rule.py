@@ -45,6 +45,8 @@ class Rule:
         page: the module docstring; its first line states the good state.
         scenario: the stack that shows the fault, or empty; then `no_scenario` says why there can be none.
         log_only: the cause shows in logs and has no static check.
+        unprovable: why a rolling update with real servers cannot show the cause though `check` predicts it,
+            as a sentence that names what shows it instead; empty where it can.
     """
 
     slug: str
@@ -57,6 +59,7 @@ class Rule:
     scenario: str = ""
     no_scenario: str = ""
     log_only: bool = False
+    unprovable: str = ""
 
     @property
     def title(self) -> str:
@@ -163,7 +166,7 @@ def confidence_of(values: Iterable[tuple[Hop | None, Setting]], joined: Iterable
         if setting.origin.kind is OriginKind.ASSUMED:
             return Confidence.LOW
         known_version = hop is None or hop.version or hop.product in _SERVICES
-        if isinstance(setting, Default) and not known_version:
+        if setting.origin.kind is OriginKind.DEFAULT and not known_version:
             weakest = Confidence.MEDIUM
     for hop in joined:
         for evidence in hop.joined:
@@ -201,11 +204,19 @@ def supply(setting: Setting | None, product: Product) -> str:
                 "write the number into the configuration (for ${NAME}: `Define NAME …`), or give the folder"
                 " of the file that was not read as a further PATH"
             )
-        case Product.GUNICORN:
+        case Product.NGINX:
             return (
-                "write --worker-class and --keep-alive on gunicorn's command line: keepalign does not read"
+                "write the number into the configuration (nginx takes no variable there), or give the folder"
+                " of the file that was not read as a further PATH"
+            )
+        case Product.GUNICORN:
+            flag = "--timeout" if setting.option == "timeout" else "--keep-alive"
+            return (
+                f"write --worker-class and {flag} on gunicorn's command line: keepalign does not read"
                 " its configuration files"
             )
+        case Product.UVICORN | Product.HYPERCORN | Product.NODEJS:
+            return f"write {setting.option} as a number where {product.value} is started"
         case _:
             return (
                 "write the number where Terraform finds it without being asked: in place, as the variable's"

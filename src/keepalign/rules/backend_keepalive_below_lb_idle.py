@@ -34,7 +34,15 @@ Raise the server's side above the balancer's idle timeout by a margin of 5 s or 
 | product | setting |
 | --- | --- |
 | Apache httpd | `KeepAliveTimeout 75` |
+| nginx | `keepalive_timeout 75s;` |
 | gunicorn, gthread and async workers | `--keep-alive 75` |
+| uvicorn | `--timeout-keep-alive 75` |
+| hypercorn | `--keep-alive 75` |
+| Node.js | `server.keepAliveTimeout = 75_000` |
+
+nginx closes idle connections early when a worker has hardly any connection left (`worker_connections`).
+uvicorn run by gunicorn takes gunicorn's `--keep-alive`, 2 s unless set. Node.js before 18.2 also needs a
+`server.headersTimeout` above its keep-alive timeout.
 
 Apache httpd's event MPM closes idle connections early, whatever `KeepAliveTimeout` says, in two cases: when
 its pool of processes shrinks (keep `MaxSpareThreads` at or above `MaxRequestWorkers`), and when all threads
@@ -57,7 +65,13 @@ number of requests; a margin that is there but thin; network devices that drop i
 - Elastic Load Balancing, "Troubleshoot", HTTP 502:
   <https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html>
 - Apache httpd, `KeepAliveTimeout`: <https://httpd.apache.org/docs/2.4/mod/core.html#keepalivetimeout>
+- nginx, `keepalive_timeout`:
+  <https://nginx.org/en/docs/http/ngx_http_core_module.html#keepalive_timeout>
 - gunicorn, `keepalive`: <https://docs.gunicorn.org/en/stable/settings.html#keepalive>
+- uvicorn, settings, timeouts: <https://www.uvicorn.org/settings/#timeouts>
+- hypercorn, `keep_alive_timeout`:
+  <https://hypercorn.readthedocs.io/en/latest/how_to_guides/configuring.html>
+- Node.js, `server.keepAliveTimeout`: <https://nodejs.org/api/http.html#serverkeepalivetimeout>
 """
 
 from __future__ import annotations

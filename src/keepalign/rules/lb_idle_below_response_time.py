@@ -52,38 +52,25 @@ from collections.abc import Iterator
 from typing import Final
 
 from keepalign import defaults
-from keepalign.model.checked import NotApplicable, Ok
-from keepalign.model.finding import (
-    Confidence,
-    Finding,
-    Ladder,
-    Location,
-    Mitigation,
-    Need,
-    Severity,
-    Symptom,
-    Undecided,
-)
+from keepalign.model.checked import NotApplicable
+from keepalign.model.finding import Ladder, Mitigation, Severity, Undecided
 from keepalign.model.path import Hop, Product, RequestPath, Stack
-from keepalign.model.setting import Explicit, Setting, value_of
+from keepalign.model.setting import value_of
 from keepalign.model.timers import Role
 from keepalign.rules import _aws
-from keepalign.rules._limits import Declared, longest_silence, response_limits
 from keepalign.rules._rule import (
     Outcome,
     Rule,
     balancer_of,
     closes_after_response,
-    confidence_of,
-    located,
     margin_over,
     nice,
     supply,
 )
+from keepalign.rules._silence import against_silence
 from keepalign.units import Duration
 
 SLUG: Final = "lb-idle-below-response-time"
-_SUPPLY: Final = "declare longest_silence in keepalign.toml, or pass --longest-silence"
 
 
 def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
@@ -106,121 +93,11 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
         )
         return
 
-    declared = longest_silence(path.endpoints)
-    if declared is not None:
-        if waits > declared.value:
-            yield Ok(
-                SLUG, path.name, balancer.name,
-                f"{wait.option} {waits} > {declared.value} of silence ({declared.who})",
-            )  # fmt: skip
-        else:
-            yield _of_declared(path, balancer, wait, waits, declared)
-        return
-    yield _of_limits(path, balancer, wait, waits)
-
-
-def _of_declared(
-    path: RequestPath, balancer: Hop, wait: Setting, waits: Duration, declared: Declared
-) -> Finding:
-    return _finding(
-        path, balancer, wait, waits, declared.value,
-        severity=Severity.HIGH,
-        confidence=confidence_of([(balancer, wait), (None, declared.setting)], path.hops[1:2]),
-        title=f"{balancer.name} gives up on {declared.who} before the answer comes",
-        symptom=f"every time a response stays silent for {waits}, the application being still at work",
-        other=f"{declared.who}: silent for up to {declared.value}",
-        other_location=located(declared.setting, f"{declared.who}: silent for up to {declared.value}"),
+    yield against_silence(
+        SLUG, path, balancer, wait, waits,
+        joined=path.hops[1:2],
+        helps=lambda waits, silence: _mitigation(path, balancer, waits, silence),
     )  # fmt: skip
-
-
-def _of_limits(path: RequestPath, balancer: Hop, wait: Setting, waits: Duration) -> Outcome:
-    """Nobody declared a silence: compare with the smallest limit that was set further in."""
-    known = [
-        (limit, value)
-        for limit in response_limits(path)
-        if limit.hop is not balancer and (value := value_of(limit.setting)) is not None
-    ]
-    written = [(limit, value) for limit, value in known if isinstance(limit.setting, Explicit)]
-    longest = max((e.longest_request for e in path.endpoints if e.longest_request is not None), default=None)
-    undeclared = [e for e in path.endpoints if e.longest_request is None]
-    if longest is not None and not undeclared and waits > longest:
-        return Ok(SLUG, path.name, balancer.name, f"{wait.option} {waits} > {longest}, the longest request")
-    if not written:
-        return Undecided(
-            cause=SLUG,
-            path=path.name,
-            hop=balancer.name,
-            reason=f"nobody declared how long responses stay silent behind {balancer.name}"
-            f" ({wait.option} {waits}), and no hop further in has a limit set",
-            supply=_SUPPLY,
-            span=wait.origin.literal,
-        )
-    # A documented default ends a response as surely as a set limit, so it can clear the balancer; it says
-    # nothing of how long responses are meant to take, so it cannot accuse it.
-    shortest, least = min(known, key=lambda pair: pair[1])
-    if waits > least:
-        return Ok(
-            SLUG, path.name, balancer.name,
-            f"{wait.option} {waits} > {least}: {shortest.hop.name} ({shortest.setting.option})"
-            " ends responses first",
-        )  # fmt: skip
-    limit, value = min(written, key=lambda pair: pair[1])
-    text = f"{limit.hop.name} ({limit.setting.option}) lets a response be silent for {value}"
-    return _finding(
-        path, balancer, wait, waits, value,
-        severity=Severity.LOW,
-        confidence=Confidence.LOW,
-        title=f"{balancer.name} gives up earlier than {limit.hop.name} behind it",
-        symptom=f"whenever a response stays silent for {waits}; nobody declared whether one does ({_SUPPLY})",
-        other=text,
-        other_location=located(limit.setting, text, limit.hop.place),
-    )  # fmt: skip
-
-
-def _finding(
-    path: RequestPath,
-    balancer: Hop,
-    wait: Setting,
-    waits: Duration,
-    silence: Duration,
-    *,
-    severity: Severity,
-    confidence: Confidence,
-    title: str,
-    symptom: str,
-    other: str,
-    other_location: Location,
-) -> Finding:
-    sign = "<" if waits < silence else "="
-    return Finding(
-        cause=SLUG,
-        title=title,
-        severity=severity,
-        confidence=confidence,
-        ladder=Ladder.RESPONSE,
-        symptom=Symptom("504", balancer.name, symptom),
-        arithmetic=f"{waits} {sign} {silence}: {balancer.name} ({wait.option}) gives up"
-        + (f" {silence - waits} too early" if silence > waits else " at the very moment of the answer")
-        + f"; {other}",
-        hop=balancer.name,
-        path=path.name,
-        locations=(
-            located(wait, f"{balancer.name} gives up after {waits} without a byte", balancer.place),
-            other_location,
-        ),
-        margin=waits - silence,
-        needs=(
-            Need(
-                hop=balancer.name,
-                role=Role.UPSTREAM_READ,
-                setting=wait,
-                above=silence,
-                margin=margin_over(silence),
-                why="longer than the longest silence behind it",
-            ),
-        ),
-        mitigation=_mitigation(path, balancer, waits, silence),
-    )
 
 
 def _mitigation(path: RequestPath, balancer: Hop, waits: Duration, silence: Duration) -> Mitigation:

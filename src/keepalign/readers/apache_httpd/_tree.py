@@ -161,7 +161,7 @@ def _refuse_nginx(source: SourceText) -> None:
         return
     raise _fail(
         first, f"is named like Apache's configuration and written for nginx: {first.text}",
-        "keepalign has no reader for nginx; rename the file, or give folders that do not hold it",
+        "call the file nginx.conf, or give folders that do not hold it",
     )  # fmt: skip
 
 

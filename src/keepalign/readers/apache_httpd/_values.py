@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from keepalign.model.setting import Disabled, Explicit, Unknown, Unlimited
@@ -183,6 +183,30 @@ def absent(tree: Tree, option: str, *, site: Site | None, where: Origin | None =
 def disabled(option: str, item: Item) -> Disabled:
     """Switched off by `item`."""
     return Disabled(option=option, origin=origin(item, item.values[0]))
+
+
+_CAPACITY: Final = {
+    "maxrequestworkers": "max_request_workers",
+    "maxclients": "max_request_workers",  # its name before 2.3.13, still taken
+    "serverlimit": "server_limit",
+    "threadsperchild": "threads_per_child",
+    "asyncrequestworkerfactor": "async_request_worker_factor",
+}
+_COUNT: Final = re.compile(r"\d+(\.\d+)?", re.ASCII)
+
+
+def capacity(tree: Tree, items: Iterable[Item]) -> dict[str, str]:
+    """The counts that limit how many connections are served at once, by trait: of each the last one written.
+
+    "*" for what is no number, and for what an Include that was not read may set.
+    """
+    found = dict.fromkeys(_CAPACITY.values(), "*") if tree.unread else {}
+    for item in items:
+        trait = _CAPACITY.get(item.name)
+        if trait is not None and item.values:
+            number = _COUNT.fullmatch(item.values[0].text)
+            found[trait] = number[0] if number else "*"
+    return found
 
 
 def graceful_shutdown_timeout(tree: Tree, server: ServerValues, report: Report) -> Read:

@@ -1,0 +1,36 @@
+"""What a hop says of its server besides durations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from keepalign.join import load_stack
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "orders-api"
+
+
+@pytest.mark.parametrize("variant", ["broken", "fixed"])
+def test_counts_of_the_example_are_traits(variant: str) -> None:
+    stack = load_stack([str(EXAMPLE / variant)]).stack
+    traits = {hop.name: dict(hop.traits) for path in stack.paths for hop in path.hops}
+    assert traits["httpd"] == {
+        "mpm": "event",
+        "max_request_workers": "400",
+        "server_limit": "4",
+        "threads_per_child": "100",
+    }
+    assert traits["api"] == {"worker_class": "sync", "workers": "32"}
+    assert traits["reports"] == {"worker_class": "sync", "workers": "40"}
+
+
+def test_stops_of_the_example_wait_for_the_front() -> None:
+    stack = load_stack([str(EXAMPLE / "broken")]).stack
+    for path in stack.paths:
+        assert path.lifecycle is not None
+        assert {s.container: (s.signal, s.after) for s in path.lifecycle.stops} == {
+            "httpd": ("SIGWINCH", ()),
+            "api": ("SIGTERM", ("httpd",)),
+            "reports": ("SIGTERM", ("httpd",)),
+        }
