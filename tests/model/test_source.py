@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,3 +131,10 @@ def test_origin_knows_where_a_value_is_used_and_where_it_is_written() -> None:
     origin = Origin(OriginKind.FILE, (Step(use, "var.a"), Step(literal, "a")))
     assert (origin.use, origin.literal) == (use, literal)
     assert Origin(OriginKind.DEFAULT).use is Origin(OriginKind.DEFAULT).literal is None
+
+
+def test_place_of_a_named_span_is_its_name() -> None:
+    """For files that are never shown: a column of a line of 100 kB tells nobody anything."""
+    span = SourceText("plan.json", b'{"a": 60}').span(6, 8)
+    assert span.place == "plan.json:1:7"
+    assert replace(span, name="aws_lb.this.idle_timeout").place == "aws_lb.this.idle_timeout in plan.json"

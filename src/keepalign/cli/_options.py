@@ -124,7 +124,13 @@ def inputs(function: F) -> F:
     """What to read, and what no file says: `paths`, `in_front`, `longest_request`, `longest_silence`."""
     for decorate in reversed(
         (
-            click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(exists=True)),
+            click.argument(
+                "paths",
+                nargs=-1,
+                required=True,
+                metavar="PATH...",
+                type=click.Path(exists=True, allow_dash=True),
+            ),
             click.option(
                 "--in-front",
                 multiple=True,
@@ -156,9 +162,38 @@ def load(
     longest_request: Duration | None,
     longest_silence: Duration | None,
 ) -> Loaded:
-    """What the inputs() of a verb name, read and joined."""
+    """What the inputs() of a verb name, read and joined.
+
+    Raises: UsageError: standard input is named twice, or is a terminal.
+    """
     from keepalign.join import load_stack
 
     return load_stack(
-        paths, in_front=in_front, longest_request=longest_request, longest_silence=longest_silence
+        paths,
+        in_front=in_front,
+        longest_request=longest_request,
+        longest_silence=longest_silence,
+        standard_input=_standard_input() if _reads_standard_input(paths) else b"",
     )
+
+
+def _reads_standard_input(paths: tuple[str, ...]) -> bool:
+    """Raises: UsageError: twice."""
+    if paths.count("-") > 1:
+        raise UsageError("standard input (-) is given twice", hint="give - once, and other plans as files")
+    return "-" in paths
+
+
+def _standard_input() -> bytes:
+    """All of it, or just more than the largest plan. Raises: UsageError: it is a terminal, or closed."""
+    from keepalign.readers.terraform.plan import LARGEST_PLAN
+
+    hint = "terraform show -json tfplan | keepalign check -"
+    if sys.stdin is None or sys.stdin.closed:
+        raise UsageError("- reads a Terraform plan from standard input, which is closed", hint=hint)
+    if sys.stdin.isatty():
+        raise UsageError("- reads a Terraform plan from standard input, which is a terminal", hint=hint)
+    try:
+        return sys.stdin.buffer.read(LARGEST_PLAN + 1)
+    except OSError as error:
+        raise UsageError(f"standard input cannot be read: {error.strerror}", hint=hint) from error

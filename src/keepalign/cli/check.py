@@ -52,6 +52,9 @@ def command(
 
     PATH... are folders or files: Terraform, Apache httpd, Dockerfiles, entrypoint scripts, keepalign.toml.
     Give several when a service is spread over several repositories.
+
+    A Terraform plan as JSON is a PATH too, and - is one on standard input; its values count, and nothing of
+    its text is shown: terraform show -json tfplan | keepalign check - app/ httpd/
     """
     from keepalign import fix, rules
     from keepalign.reports.terminal import Cure

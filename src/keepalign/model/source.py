@@ -16,6 +16,9 @@ class Span:
 
     `start` and `end` are byte offsets from 0; `line` and `column` of the first byte count from 1, the column
     in characters. `start == end` marks a place where something can be inserted.
+
+    `name` says in words what stands there ("aws_lb.this.idle_timeout"), for files that are never shown nor
+    edited; then it tells more than a column of a line as long as the file. Empty for all others.
     """
 
     file: str
@@ -23,11 +26,12 @@ class Span:
     end: int
     line: int
     column: int
+    name: str = ""
 
     @property
     def place(self) -> str:
-        """`file:line:column`, as terminals and editors link it."""
-        return f"{self.file}:{self.line}:{self.column}"
+        """`file:line:column`, as terminals and editors link it; with a name, that and the file."""
+        return f"{self.name} in {self.file}" if self.name else f"{self.file}:{self.line}:{self.column}"
 
 
 class SourceText:

@@ -74,6 +74,8 @@ def shortener(files: Iterable[str]) -> tuple[str, Callable[[Span], str]]:
         common = ""
 
     def short(span: Span) -> str:
+        if span.name:
+            return span.place
         file = os.path.relpath(span.file, common) if common else span.file
         return f"{file}:{span.line}"
 

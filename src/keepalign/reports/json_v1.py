@@ -291,7 +291,7 @@ def _place(span: Span | None) -> Place | None:
 
 
 def _origin(origin: ModelOrigin) -> Origin:
-    via = [Step(s.what, Place(s.span.file, s.span.line, s.span.column)) for s in origin.steps]
+    via = [Step(s.span.name or s.what, Place(s.span.file, s.span.line, s.span.column)) for s in origin.steps]
     return Origin(origin.kind.value, origin.note, origin.source, via)
 
 
@@ -362,7 +362,8 @@ def _location(location: ModelLocation) -> Location:
     span = location.span
     if span is None:
         return Location(None, None, None, location.label)
-    return Location(span.file, span.line, span.column, location.label)
+    label = f"{location.label} ({span.name})" if span.name else location.label
+    return Location(span.file, span.line, span.column, label)
 
 
 _SEVERITY: Final[dict[Severity, Literal["high", "medium", "low", "info"]]] = {

@@ -18,6 +18,11 @@ variable and local on the way, the literal that writes it, and where another val
     blocks      arguments and nested blocks of one resource instance, `dynamic` expanded
     sites       Values to Reads: where a timeout is written, where another would be
     resources, containers    resource blocks to the fragment's dataclasses
+
+The same from a plan as JSON, where every value is known that can be:
+
+    plan        what `terraform show -json` prints to a fragment (`_plan_…`: its JSON, values, references)
+    combined    a plan and the files it was made of: the values of the one, the places of the other
 """
 
 from __future__ import annotations

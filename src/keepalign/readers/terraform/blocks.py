@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from keepalign.model.setting import Unknown
 from keepalign.model.source import Origin, OriginKind, Span, Step
@@ -25,6 +26,42 @@ from keepalign.readers.terraform.values import (
     text_of,
     unresolved_of,
 )
+
+
+class Arguments(Protocol):
+    """What a resource, or a nested block of it, is given: in HCL a Section, in a plan its planned values."""
+
+    @property
+    def place(self) -> Span: ...
+
+    @property
+    def unknown(self) -> str:
+        """Why nobody knows whether it is there at all; empty when it is."""
+        ...
+
+    def value(self, name: str) -> Value | None:
+        """The value of an argument; None when it is not written."""
+        ...
+
+    def seconds(self, name: str, option: str = "") -> Read:
+        """A timeout; `option` is its name for people when that is longer than `name`."""
+        ...
+
+    def text(self, name: str) -> str | None:
+        """A text; None when it is absent or unknown."""
+        ...
+
+    def number(self, name: str) -> int | None:
+        """A whole number; None when it is absent, unknown or no whole number."""
+        ...
+
+    def sections(self, kind: str) -> Iterator[Arguments]:
+        """The nested blocks of one type, in order; one that may be there is given with `unknown`."""
+        ...
+
+    def note(self, span: Span | None, text: str) -> None:
+        """Keep a note once, however often it is met."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +92,10 @@ class Section:
             origin = Origin(OriginKind.FILE, (Step(self.place, option),))
             return Unknown(option=option, origin=origin, reason=self.unknown)
         return read_seconds(option, self.value(name), argument_site(self.block, name))
+
+    def note(self, span: Span | None, text: str) -> None:
+        """Keep a note once, however often it is met."""
+        self.module.project.note(span, text)
 
     def text(self, name: str) -> str | None:
         """A text; None when it is absent or unknown."""

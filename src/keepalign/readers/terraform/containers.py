@@ -6,7 +6,7 @@ from keepalign.model.source import Span
 from keepalign.readers._reader import CommandLine, CommandStyle, Word
 from keepalign.readers.terraform import jsontext
 from keepalign.readers.terraform.blocks import (
-    Section,
+    Arguments,
     fields_or_empty,
     items_or_empty,
     text_or_none,
@@ -17,9 +17,9 @@ from keepalign.readers.terraform.sites import element_site, read_seconds
 from keepalign.readers.terraform.values import Fields, Items, Stop, Value, text_of, unresolved_of
 
 
-def containers(task: Section, address: str) -> tuple[Container, ...]:
+def containers(task: Arguments, address: str) -> tuple[Container, ...]:
     """The containers of a task definition; what cannot be evaluated is noted."""
-    note = task.module.project.note
+    note = task.note
     value = task.value("container_definitions")
     if value is None:
         note(task.place, f"{address} has no container_definitions")

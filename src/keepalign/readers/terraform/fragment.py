@@ -1,4 +1,4 @@
-"""What one Terraform root module says of balancers, target groups, services and tasks.
+"""What one Terraform root module, or a plan of it, says of balancers, target groups, services and tasks.
 
 References between resources are addresses ("aws_lb.this", `module.edge.aws_lb.this[0]`). A value that only an
 apply can know is None where a plain value is expected, and `Unknown` where a `Read` is.
@@ -114,7 +114,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class TerraformFragment(Fragment):
-    """One root module; `file` is its folder."""
+    """One root module; `file` is its folder, or the plan's file where there are no others."""
 
     load_balancers: tuple[LoadBalancer, ...] = ()
     listeners: tuple[Listener, ...] = ()

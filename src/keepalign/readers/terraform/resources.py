@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from keepalign.model.source import Span
-from keepalign.readers._reader import Absent, Read
-from keepalign.readers.terraform.blocks import Section, references, section
+from keepalign.readers._reader import Absent, Note, Read
+from keepalign.readers.terraform.blocks import Arguments, references, section
 from keepalign.readers.terraform.containers import containers
 from keepalign.readers.terraform.fragment import (
     Listener,
@@ -30,8 +30,8 @@ _TASKS = ("aws_ecs_task_definition",)
 _SERVICES = ("aws_ecs_service",)
 
 
-class _Collector:
-    """Gathers what the module and its children declare."""
+class Collector:
+    """Gathers what the module and its children declare, or a plan plans."""
 
     def __init__(self) -> None:
         self.balancers: list[LoadBalancer] = []
@@ -46,7 +46,7 @@ class _Collector:
         for labels, block in module.declared.of_type("resource"):
             if len(labels) != 2:
                 continue
-            handler = _HANDLERS.get(labels[0])
+            handler = HANDLERS.get(labels[0])
             if handler is None:
                 continue
             for instance in module.instances(block, ".".join(labels)):
@@ -55,7 +55,7 @@ class _Collector:
             for _, child in (module.children(labels[0], block) if labels else None) or ():
                 self.module(child)
 
-    def load_balancer(self, lb: Section, address: str) -> None:
+    def load_balancer(self, lb: Arguments, address: str) -> None:
         kind = lb.value("load_balancer_type")
         self.balancers.append(
             LoadBalancer(
@@ -70,7 +70,7 @@ class _Collector:
             )
         )
 
-    def listener(self, listener: Section, address: str) -> None:
+    def listener(self, listener: Arguments, address: str) -> None:
         self.listeners.append(
             Listener(
                 address=address,
@@ -82,11 +82,11 @@ class _Collector:
             )
         )
 
-    def rule(self, rule: Section, address: str) -> None:
+    def rule(self, rule: Arguments, address: str) -> None:
         listener = _address(rule.value("listener_arn"), _LISTENERS)
         self.rules.append((listener, _forwards(rule, "action"), rule.place, address))
 
-    def target_group(self, group: Section, address: str) -> None:
+    def target_group(self, group: Arguments, address: str) -> None:
         check = next(group.sections("health_check"), None)
 
         def seconds(name: str) -> Read:
@@ -110,13 +110,13 @@ class _Collector:
             )
         )
 
-    def task(self, task: Section, address: str) -> None:
+    def task(self, task: Arguments, address: str) -> None:
         found = containers(task, address)
         self.tasks.append(
             TaskDefinition(address=address, place=task.place, family=task.text("family"), containers=found)
         )
 
-    def service(self, service: Section, address: str) -> None:
+    def service(self, service: Arguments, address: str) -> None:
         targets = []
         for block in service.sections("load_balancer"):
             if block.unknown:
@@ -146,18 +146,40 @@ class _Collector:
             )
         )
 
+    def fragment(
+        self, file: str, note: Callable[[Span | None, str], None], notes: Iterable[Note]
+    ) -> TerraformFragment:
+        """What was gathered; `note` adds to `notes`."""
+        listeners = {listener.address: listener for listener in self.listeners}
+        for address, groups, place, rule in self.rules:
+            listener = listeners.get(address) if address is not None else None
+            if listener is None:
+                note(place, f"{rule}: its listener is not known, so its target groups are not joined")
+            elif groups:
+                merged = tuple(dict.fromkeys([*listener.target_groups, *groups]))
+                listeners[listener.address] = replace(listener, target_groups=merged)
+        return TerraformFragment(
+            file=file,
+            notes=tuple(notes),
+            load_balancers=tuple(self.balancers),
+            listeners=tuple(listeners.values()),
+            target_groups=tuple(self.target_groups),
+            task_definitions=tuple(self.tasks),
+            services=tuple(_services(self)),
+        )
 
-_HANDLERS: Final[Mapping[str, Callable[[_Collector, Section, str], None]]] = {
-    **dict.fromkeys(_LOAD_BALANCERS, _Collector.load_balancer),
-    **dict.fromkeys(_LISTENERS, _Collector.listener),
-    **dict.fromkeys(_RULES, _Collector.rule),
-    **dict.fromkeys(_TARGET_GROUPS, _Collector.target_group),
-    **dict.fromkeys(_TASKS, _Collector.task),
-    **dict.fromkeys(_SERVICES, _Collector.service),
+
+HANDLERS: Final[Mapping[str, Callable[[Collector, Arguments, str], None]]] = {
+    **dict.fromkeys(_LOAD_BALANCERS, Collector.load_balancer),
+    **dict.fromkeys(_LISTENERS, Collector.listener),
+    **dict.fromkeys(_RULES, Collector.rule),
+    **dict.fromkeys(_TARGET_GROUPS, Collector.target_group),
+    **dict.fromkeys(_TASKS, Collector.task),
+    **dict.fromkeys(_SERVICES, Collector.service),
 }
 
 
-def _forwards(owner: Section, kind: str) -> tuple[str, ...]:
+def _forwards(owner: Arguments, kind: str) -> tuple[str, ...]:
     """The target groups that the `default_action` or `action` blocks forward to, in order, once each."""
     found: dict[str, None] = {}
     for action in owner.sections(kind):
@@ -168,7 +190,7 @@ def _forwards(owner: Section, kind: str) -> tuple[str, ...]:
             if address is not None:
                 found[address] = None
             elif value is not None and value.data is not None:
-                owner.module.project.note(value.place, f"{name}: the target group is {_why(value)}")
+                owner.note(value.place, f"{name}: the target group is {_why(value)}")
     return tuple(found)
 
 
@@ -202,29 +224,13 @@ def _kind(address: str) -> str:
 
 def read_resources(root: Module) -> TerraformFragment:
     """Everything that the root module and its local modules declare. Raises: ReadError."""
-    found = _Collector()
+    found = Collector()
     found.module(root)
-    note = root.project.note
-    listeners = {listener.address: listener for listener in found.listeners}
-    for address, groups, place, rule in found.rules:
-        listener = listeners.get(address) if address is not None else None
-        if listener is None:
-            note(place, f"{rule}: its listener is not known, so its target groups are not joined")
-        elif groups:
-            merged = tuple(dict.fromkeys([*listener.target_groups, *groups]))
-            listeners[listener.address] = replace(listener, target_groups=merged)
-    return TerraformFragment(
-        file=root.declared.folder,
-        notes=tuple(root.project.notes),
-        load_balancers=tuple(found.balancers),
-        listeners=tuple(listeners.values()),
-        target_groups=tuple(found.target_groups),
-        task_definitions=tuple(found.tasks),
-        services=tuple(_services(found)),
-    )
+    project = root.project
+    return found.fragment(root.declared.folder, project.note, project.notes)
 
 
-def _services(found: _Collector) -> Iterator[Service]:
+def _services(found: Collector) -> Iterator[Service]:
     """Services; one that names its task definition by family gets the address of that family here."""
     families = {task.family: task.address for task in found.tasks if task.family is not None}
     for service, written in found.services:
