@@ -1,9 +1,11 @@
 """Writes the generated pages below `docs/reference/`; a test fails when one of them is stale.
 
-causes/<slug>.md, causes/index.md   from the rules' docstrings and metadata
-cli.md                              from the real --help
-check-v1.schema.json                from the types of JSON v1 of `check`
-prove-v1.schema.json                from the types of JSON v1 of `prove`
+causes/<slug>.md, statuses/<code>.md   the pages of `explain`
+causes/index.md                        their list
+cli.md                                 from the real --help
+check-v1.schema.json                   from the types of JSON v1 of `check`
+explain-v1.schema.json                 from the types of JSON v1 of `explain`
+prove-v1.schema.json                   from the types of JSON v1 of `prove`
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from typing import Final
 import click
 
 from keepalign.cli import COMMANDS, cli
-from keepalign.reports import json_v1, proof_v1
-from keepalign.rules import RULES, Rule
+from keepalign.model.page import Page, PageKind
+from keepalign.reports import json_v1, page_v1, proof_v1
+from keepalign.reports.page import index, markdown
+from keepalign.rules.pages import PAGES
 
 REFERENCE: Final = Path(__file__).parent / "reference"
 
@@ -44,39 +48,28 @@ The same for every format.
 def pages() -> Mapping[Path, str]:
     """Path to text of every generated page."""
     return {
-        **{REFERENCE / "causes" / f"{rule.slug}.md": _cause(rule) for rule in RULES},
-        REFERENCE / "causes" / "index.md": _index(),
+        **{_file(page): _page(page) for page in PAGES},
+        REFERENCE / "causes" / "index.md": _NOTICE
+        + index(PAGES)
+        + _source("src/keepalign/rules/__init__.py"),
         REFERENCE / "cli.md": _cli(),
         REFERENCE / "check-v1.schema.json": json_v1.schema().decode(),
+        REFERENCE / "explain-v1.schema.json": page_v1.schema().decode(),
         REFERENCE / "prove-v1.schema.json": proof_v1.schema().decode(),
     }
 
 
-def _cause(rule: Rule) -> str:
-    title, _, body = rule.page.partition("\n")
-    facts = {
-        "good state": title,
-        "severity": rule.severity.word,
-        "ladder": rule.ladder.value,
-        "reads": ", ".join(f"`{role.value}`" for role in rule.roles),
-        "since": rule.since,
-        "shown by": f"`{rule.scenario}`" if rule.scenario else f"nothing: {rule.no_scenario}",
-    }
-    table = "".join(f"| {name} | {text} |\n" for name, text in facts.items())
-    source = f"src/keepalign/rules/{rule.slug.replace('-', '_')}.py"
-    head = f"{_NOTICE}# {rule.slug}\n\n| | |\n| --- | --- |\n{table}"
-    return f"{head}\n{body.strip()}\n\n<!-- Source: {source} -->\n"
+def _file(page: Page) -> Path:
+    folder = "statuses" if page.kind is PageKind.STATUS else "causes"
+    return REFERENCE / folder / f"{page.name}.md"
 
 
-def _index() -> str:
-    rows = "".join(
-        f"| [{rule.slug}]({rule.slug}.md) | {rule.title} | {rule.ladder.value} | {rule.severity.word} |\n"
-        for rule in RULES
-    )
-    return (
-        f"{_NOTICE}# Causes\n\n| cause | good state | ladder | severity |\n| --- | --- | --- | --- |\n{rows}"
-        "\n<!-- Source: src/keepalign/rules/__init__.py -->\n"
-    )
+def _page(page: Page) -> str:
+    return _NOTICE + markdown(page) + _source(page.source)
+
+
+def _source(file: str) -> str:
+    return f"\n<!-- Source: {file} -->\n"
 
 
 def _cli() -> str:

@@ -22,7 +22,10 @@ from keepalign.errors import KeepalignError
 COMMANDS: Final[Mapping[str, str]] = {
     "check": "keepalign.cli.check",
     "fix": "keepalign.cli.fix",
+    "explain": "keepalign.cli.explain",
     "prove": "keepalign.cli.prove",
+    "lab": "keepalign.cli.lab",
+    "diagnose": "keepalign.cli.diagnose",
     "demo": "keepalign.cli.demo",
 }
 """Verb to module; the module holds a command named `command`."""
