@@ -6,6 +6,7 @@ The experiment knows no cause and judges nothing.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -224,6 +225,10 @@ async def run(
             await service.start()
             started = clock.now()
             generator = load_generator(experiment, balancer.port, clock)
+            # A full collection of garbage stops the process for tens of milliseconds, and gaps are judged to
+            # one: let it pass over what was loaded to get here.
+            gc.collect()
+            gc.freeze()
             looks: list[Late] = []
             probe = asyncio.create_task(measure(clock, looks.append))
             try:
@@ -232,6 +237,7 @@ async def run(
                     group.create_task(_happen(service, experiment.happenings))
             finally:
                 probe.cancel()
+                gc.unfreeze()
             # What the balancer sees of the end of the run is no part of it.
             records, balancer_events = tuple(balancer.records), list(balancer.events)
             await service.stop()

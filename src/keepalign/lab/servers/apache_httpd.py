@@ -25,6 +25,8 @@ from keepalign.units import Duration
 # Written once the ports are bound.
 _PID_FILE: Final = "httpd.pid"
 _MPMS: Final = ("event", "worker", "prefork")
+# Logged, whatever the LogLevel, once the first children have been forked.
+_STARTED: Final = "resuming normal operations"
 # More are started on demand, as httpd does, twice as many each second.
 _STARTED_AT_ONCE: Final = 32
 _PREFORK_PROCESSES: Final = 256  # MaxRequestWorkers by default
@@ -54,6 +56,7 @@ def launch(hop: Hop, place: Place, stop_signal: str) -> Launch:
         cwd=str(place.folder),
         stop_signal=stop_signal,
         port=place.port,
+        ready_line=_STARTED,
         ready_file=str(place.folder / _PID_FILE),
     )
 

@@ -20,6 +20,13 @@ from keepalign.model.timers import Role
 
 _INSTALL: Final = 'install it beside keepalign: pip install "keepalign[lab]"'
 _UVICORN: Final = "uvicorn worker"
+# gunicorn itself says that a worker boots, and not that it serves: of forty that boot at once on two
+# processors, the last one follows seconds later.
+_SERVES: Final = "keepalign stand-in: a worker serves"
+_CONF: Final = f"""\
+def post_worker_init(worker):
+    worker.log.info("{_SERVES}")
+"""
 
 
 @cache
@@ -61,8 +68,13 @@ def launch(hop: Hop, place: Place, stop_signal: str) -> Launch:
     grace = limit(hop, Role.SHUTDOWN_GRACE, "graceful_timeout", place.scale)
     words += ["--graceful-timeout", str(seconds(grace))]
     words += ["--keep-alive", str(seconds(server_idle(hop, "keepalive", place.scale)))]
-    source = _asgi_app.__file__ if name == _UVICORN else stand_in.__file__
+    if name == _UVICORN:
+        source, ready_line = _asgi_app.__file__, "Application startup complete"
+    else:
+        source, ready_line = stand_in.__file__, _SERVES
+        words.append("--preload")  # once, not in each worker
     shutil.copy(source, place.folder / "stand_in.py")
+    (place.folder / "gunicorn.conf.py").write_text(_CONF, "utf-8")  # read from the folder it starts in
     _version()
     return Launch(
         argv=(sys.executable, "-m", "gunicorn", *words, "stand_in:application"),
@@ -70,7 +82,7 @@ def launch(hop: Hop, place: Place, stop_signal: str) -> Launch:
         cwd=str(place.folder),
         stop_signal=stop_signal,
         port=place.port,
-        ready_line="Application startup complete" if name == _UVICORN else "Booting worker with pid",
+        ready_line=ready_line,
         ready_count=workers,
     )
 

@@ -21,7 +21,7 @@ class Place:
     """Where one server of a scenario runs.
 
     Args:
-        folder: its own, and it exists; configuration, logs and pid files go there.
+        folder: its own, absolute, and it exists; configuration, logs and pid files go there.
         port: to listen on, on 127.0.0.1.
         backend: port of the hop behind it, on 127.0.0.1; None: it answers itself.
         scale: every time is divided by it, and rounded up to the product's granularity.
