@@ -45,7 +45,8 @@ def test_images_with_apache_and_their_stop_signals() -> None:
     assert holds_apache("httpd:2.4")
     assert holds_apache("php:8.3-apache-bookworm")
     assert not holds_apache("php:8.3-fpm")
-    assert [stop_signal(image) for image in ("httpd:2", "nginx", "python:3")] == [
+    assert [stop_signal(image) for image in ("httpd:2", "php:8-apache", "nginx", "python:3")] == [
+        "SIGWINCH",
         "SIGWINCH",
         "SIGQUIT",
         "SIGTERM",

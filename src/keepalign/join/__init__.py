@@ -7,9 +7,11 @@ resources    which Terraform resources belong together, within a root module and
 loose        servers that no service of the tree puts behind a balancer
 ways         the paths through one target, and the target as the lab runs it
 containers   what runs in a container: image → Dockerfile → entrypoint → command line → product
+nginx_conf   which nginx configuration an image holds
 images       which Dockerfile builds an image, and which files it copies
 routes       which host of a web server answers, and what is behind its routes
 hops         one process with its settings
+nginx        nginx as a hop: what it keeps, and what it sends again
 lifecycles   how targets start and end
 names        names that are unique within one run
 settings     a reader's Absent becomes the product's documented default

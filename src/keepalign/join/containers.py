@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from keepalign.join import images
+from keepalign.join import images, nginx_conf
 from keepalign.model.path import JoinBy, JoinEvidence
 from keepalign.model.source import Origin, OriginKind, Span, Step
 from keepalign.readers import gunicorn
@@ -19,6 +19,7 @@ from keepalign.readers._fragments import (
     ApacheFragment,
     DockerfileFragment,
     GunicornFragment,
+    NginxFragment,
     ScriptFragment,
 )
 from keepalign.readers._reader import CommandLine, Word
@@ -32,11 +33,13 @@ _APACHE_PROGRAMS: Final = frozenset(
     {"httpd", "httpd-foreground", "apache2", "apache2-foreground", "apachectl", "apache2ctl"}
 )
 _APACHE_MAIN: Final = ("httpd.conf", "apache2.conf")
+_NGINX_PROGRAMS: Final = frozenset({"nginx", "nginx-debug", "openresty"})
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What runs in one container of a task, or where there is no task, in one image or from one httpd.conf.
+    """What runs in one container of a task, or where there is no task, in one image or from one httpd.conf or
+    nginx.conf.
 
     Args:
         container: its name.
@@ -54,7 +57,7 @@ class Program:
     """
 
     container: str
-    server: ApacheFragment | GunicornFragment | None
+    server: ApacheFragment | GunicornFragment | NginxFragment | None
     ports: tuple[int, ...]
     command: CommandLine | None
     environment: Mapping[str, str | None]
@@ -72,7 +75,7 @@ class Program:
 
 
 class Programs:
-    """What runs where in one tree. `used` are the Dockerfiles, scripts and httpd.confs that run somewhere."""
+    """What runs where in one tree. `used`: the Dockerfiles, scripts and configurations that run somewhere."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -100,22 +103,23 @@ class Programs:
         self, container: Container, near: str, hints: Mapping[str, str], *, only_unnamed: bool
     ) -> Program:
         hinted = hints.get(container.name)
-        conf = next((c for c in self._tree.apache if hinted is not None and _is_or_holds(hinted, c)), None)
+        confs: list[ApacheFragment | NginxFragment] = [*self._tree.apache, *self._tree.nginx]
+        conf = next((c for c in confs if hinted is not None and _is_or_holds(hinted, c)), None)
         dockerfile, evidence, missing = images.dockerfile_for(
             container, self._tree.dockerfiles, hints, near, only_unnamed=only_unnamed
         )
         if dockerfile is None and conf is not None:
             evidence = (JoinEvidence(JoinBy.HINT, f"keepalign.toml names {hinted} for {container.name}"),)
-            return self._apache(conf, container, None, evidence, container.command, {})
+            return self._web(conf, container, None, evidence, container.command, {})
         return self._of_image(container, dockerfile, evidence, missing)
 
     def of_dockerfile(self, dockerfile: DockerfileFragment, name: str) -> Program:
         """What an image runs when no task definition says otherwise."""
         return self._of_image(None, dockerfile, (), "", name=name)
 
-    def of_conf(self, conf: ApacheFragment, name: str) -> Program:
-        """An httpd.conf that no image is known to hold."""
-        return self._apache(conf, None, None, (), None, {}, name=name)
+    def of_conf(self, conf: ApacheFragment | NginxFragment, name: str) -> Program:
+        """An httpd.conf or nginx.conf that no image is known to hold."""
+        return self._web(conf, None, None, (), None, {}, name=name)
 
     def _of_image(
         self,
@@ -161,8 +165,15 @@ class Programs:
             if not isinstance(held, str):
                 conf, how = held
                 joined = (*evidence, how)
-                return self._apache(conf, container, dockerfile, joined, line, environment, name=name)
+                return self._web(conf, container, dockerfile, joined, line, environment, name=name)
             missing = held
+        elif _is_nginx(base, line):
+            read = nginx_conf.configuration(self._tree, dockerfile, environment)
+            if not isinstance(read, str):
+                self.used |= set(read[1])
+                joined = (*evidence, read[2])
+                return self._web(read[0], container, dockerfile, joined, line, environment, name=name)
+            missing = read
         elif dockerfile is not None:
             missing = why or f"keepalign has no reader for what {name} runs ({dockerfile.file})"
         return _program(
@@ -197,9 +208,9 @@ class Programs:
             version=pin.version if pin else "", version_origin=origin,
         )  # fmt: skip
 
-    def _apache(
+    def _web(
         self,
-        conf: ApacheFragment,
+        conf: ApacheFragment | NginxFragment,
         container: Container | None,
         dockerfile: DockerfileFragment | None,
         evidence: tuple[JoinEvidence, ...],
@@ -209,7 +220,11 @@ class Programs:
         name: str = "",
     ) -> Program:
         self.used.add(conf.file)
-        version = images.httpd_version(_base(container, dockerfile))
+        base = _base(container, dockerfile)
+        if isinstance(conf, NginxFragment):
+            version = images.nginx_release(base) or ""
+        else:
+            version = images.httpd_version(base)
         place = dockerfile.base_span if dockerfile else container.image_span if container else None
         known = version and place is not None
         return _program(
@@ -280,15 +295,16 @@ def _program(
     environment: Mapping[str, str | None],
     evidence: tuple[JoinEvidence, ...],
     *,
-    server: ApacheFragment | GunicornFragment | None = None,
+    server: ApacheFragment | GunicornFragment | NginxFragment | None = None,
     ports: tuple[int, ...] = (),
     version: str = "",
     version_origin: Origin | None = None,
     missing: str = "",
 ) -> Program:
     base = _base(container, dockerfile)
-    if dockerfile is None and isinstance(server, ApacheFragment) and not base:
-        base = "httpd"  # somewhere it runs as a container's main process, or is stopped as gently
+    if dockerfile is None and not base:
+        # Somewhere it runs as a container's main process, or is stopped as gently.
+        base = {ApacheFragment: "httpd", NginxFragment: "nginx"}.get(type(server), "")
     signal = (dockerfile.stop_signal if dockerfile is not None else None) or images.stop_signal(base)
     files = (*([dockerfile.file] if dockerfile else ()), *([server.file] if server is not None else ()))
     if container is not None:
@@ -321,7 +337,7 @@ def _base(container: Container | None, dockerfile: DockerfileFragment | None) ->
     return container.image or "" if container is not None else ""
 
 
-def _is_or_holds(path: str, conf: ApacheFragment) -> bool:
+def _is_or_holds(path: str, conf: ApacheFragment | NginxFragment) -> bool:
     return path in (os.path.normpath(conf.file), os.path.normpath(os.path.dirname(conf.file) or "."))
 
 
@@ -341,6 +357,11 @@ def _is_apache(base: str, line: CommandLine | None) -> bool:
     if line is not None and line.words and line.words[0].text is not None:
         return os.path.basename(line.words[0].text) in _APACHE_PROGRAMS
     return images.holds_apache(base)
+
+
+def _is_nginx(base: str, line: CommandLine | None) -> bool:
+    first = line.words[0].text if line is not None and line.words else None
+    return images.holds_nginx(base) or os.path.basename(first or "") in _NGINX_PROGRAMS
 
 
 def _joined(first: CommandLine | None, second: CommandLine | None) -> CommandLine | None:

@@ -80,7 +80,7 @@ def apache(
         settings=settings,
         version=program.version,
         version_origin=program.version_origin,
-        traits={"mpm": conf.mpm} if conf.mpm else {},
+        traits=({"mpm": conf.mpm} if conf.mpm else {}) | dict(conf.capacity),
         joined=joined,
         place=host.place,
     )
@@ -117,7 +117,14 @@ def gunicorn(program: Program, server: GunicornFragment, joined: tuple[JoinEvide
         settings=settings,
         version=program.version,
         version_origin=program.version_origin,
-        traits={"worker_class": server.worker_class},
+        traits={
+            "worker_class": server.worker_class,
+            **{
+                name: str(count)
+                for name, count in (("workers", server.workers), ("threads", server.threads))
+                if count is not None
+            },
+        },
         joined=joined,
         place=server.place or program.place,
     )

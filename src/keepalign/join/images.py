@@ -13,8 +13,10 @@ from keepalign.readers._fragments import DockerfileFragment
 from keepalign.readers.terraform.fragment import Container
 
 # STOPSIGNAL of the official images, which a Dockerfile that builds on them inherits (docker-library's
-# httpd and nginx Dockerfiles).
-_STOP_SIGNALS: Final = {"httpd": "SIGWINCH", "nginx": "SIGQUIT"}
+# httpd and nginx Dockerfiles, nginx's docker-nginx-unprivileged, OpenResty's docker-openresty).
+_STOP_SIGNALS: Final = {
+    "httpd": "SIGWINCH", "nginx": "SIGQUIT", "nginx-unprivileged": "SIGQUIT", "openresty": "SIGQUIT",
+}  # fmt: skip
 # Where the official images are published: Docker Hub, and its mirror at AWS.
 _OFFICIAL: Final = re.compile(r"(?:(?:docker\.io/)?(?:library/)?|public\.ecr\.aws/docker/library/)([a-z]+)")
 
@@ -40,9 +42,27 @@ def httpd_version(image: str) -> str:
     return version[0] if official and official[1] == "httpd" and version else ""
 
 
+# Images of nginx by those who make nginx or OpenResty; all ship nginx.conf as nginx's source has it. A mirror
+# keeps the whole name behind its own, such as ECR's pull-through cache.
+_NGINX: Final = re.compile(
+    r"(?:docker\.io/)?nginx|(?:.+/)?(?:library/nginx|nginxinc/nginx-unprivileged|openresty/openresty)"
+    r"|(?:public\.ecr\.aws|quay\.io)/nginx/nginx(?:-unprivileged)?"
+)
+
+
+def nginx_release(image: str) -> str | None:
+    """The version of nginx in an image of its makers, from the tag: empty for tags without numbers; None for
+    anybody else's image."""
+    if not _NGINX.fullmatch(image.split("@", 1)[0].removesuffix(f":{image_tag(image)}")):
+        return None
+    version = re.match(r"\d+\.\d+(\.\d+)?", image_tag(image))
+    return version[0] if version else ""
+
+
 def stop_signal(base: str) -> str:
     """STOPSIGNAL of a base image; Docker's default where it is not one that keepalign knows."""
-    return _STOP_SIGNALS.get(image_name(base), "SIGTERM")
+    # docker-library's PHP with Apache has the signal of httpd.
+    return _STOP_SIGNALS.get("httpd" if holds_apache(base) else image_name(base), "SIGTERM")
 
 
 def holds_apache(base: str) -> bool:
@@ -51,21 +71,49 @@ def holds_apache(base: str) -> bool:
     return name == "httpd" or (name == "php" and "apache" in image_tag(base).split("-"))
 
 
+def holds_nginx(base: str) -> bool:
+    """Whether an image runs nginx when nothing else is said."""
+    return image_name(base) in ("nginx", "nginx-unprivileged", "openresty")
+
+
 def copied(dockerfile: DockerfileFragment, files: Iterable[str]) -> list[str]:
     """Those of `files` that the Dockerfile copies into its image.
 
     Sources are relative to the build's context: the Dockerfile's own folder, or one above it.
     """
     files = list(files)
+    held = {file for file, _ in placed(dockerfile, files)}
+    return [file for file in files if file in held]
+
+
+def placed(dockerfile: DockerfileFragment, files: Iterable[str]) -> list[tuple[str, str]]:
+    """Those of `files` that the Dockerfile copies into its image, each with where it ends up there."""
+    files = list(files)
     base = os.path.dirname(dockerfile.file)
-    sources = [source for copies, _ in dockerfile.copies for source in copies]
     while True:
-        paths = [os.path.normpath(os.path.join(base, source.lstrip("/"))) for source in sources]
-        found = [file for file in files if any(_covers(path, os.path.normpath(file)) for path in paths)]
+        found: list[tuple[str, str]] = []
+        for sources, target in dockerfile.copies:
+            for source in sources:
+                path = os.path.normpath(os.path.join(base, source.lstrip("/")))
+                for file in files:
+                    if _covers(path, os.path.normpath(file)):
+                        place = _place(path, os.path.normpath(file), target, several=len(sources) > 1)
+                        found.append((file, place))
         above = os.path.dirname(base)
         if found or above == base:
             return found
         base = above
+
+
+def _place(path: str, file: str, target: str, *, several: bool) -> str:
+    """Where COPY puts `file` of the source `path`."""
+    if file.startswith(f"{path}{os.sep}") or path == ".":
+        return os.path.join(target, os.path.relpath(file, path))  # a folder: what is in it
+    # A folder of the image may be named without the slash; those that hold configuration end in these words.
+    folder = (
+        target.endswith("/") or several or file != path or target.endswith((".d", "templates", "enabled"))
+    )
+    return os.path.join(target, os.path.basename(file)) if folder else target
 
 
 def _covers(path: str, file: str) -> bool:

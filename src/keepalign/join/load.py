@@ -28,6 +28,7 @@ class _Request:
     in_front: tuple[str, ...]
     longest_request: Duration | None
     longest_silence: Duration | None
+    standard_input: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def load_stack(
     in_front: Sequence[str] = (),
     longest_request: Duration | None = None,
     longest_silence: Duration | None = None,
+    standard_input: bytes = b"",
 ) -> Loaded:
     """Read and join everything below `roots`.
 
@@ -68,18 +70,19 @@ def load_stack(
         overlay: file name to bytes that stand for what is on disk.
         in_front: "aws-alb:idle_timeout=60s": a balancer that the tree does not hold; at most one.
         longest_request, longest_silence: declared for every endpoint that keepalign.toml does not name.
+        standard_input: a Terraform plan as JSON; what the root "-" stands for.
 
     Raises:
         UsageError: a root does not exist, or `in_front` cannot be understood.
         ReadError: a file cannot be read or understood.
         NothingToRead: below the roots is neither a balancer nor a server, nor anything that hides one.
     """
-    request = _Request(tuple(roots), tuple(in_front), longest_request, longest_silence)
+    request = _Request(tuple(roots), tuple(in_front), longest_request, longest_silence, standard_input)
     return _load(request, overlay or {})
 
 
 def _load(request: _Request, overlay: Mapping[str, bytes]) -> Loaded:
-    tree = read_tree(request.roots, overlay=overlay)
+    tree = read_tree(request.roots, overlay=overlay, standard_input=request.standard_input)
     declarations = Declarations(tree.declared, _everywhere(request))
     joined = join(tree, declarations, in_front=_in_front(tree, request), roots=request.roots)
     notes = (*tree.notes, *joined.notes)
@@ -102,7 +105,8 @@ def _nothing(tree: Tree, roots: Sequence[str]) -> NoReturn:
     if not (tree.terraform or tree.dockerfiles):
         raise NothingToRead(
             f"nothing that keepalign reads is below {where}",
-            hint="it reads Terraform (*.tf), Apache httpd (httpd.conf), Dockerfiles and entrypoint scripts",
+            hint="it reads Terraform (*.tf), Apache httpd (httpd.conf), nginx (nginx.conf), Dockerfiles and"
+            " entrypoint scripts, and Terraform plans as JSON (terraform show -json)",
         )
     raise NothingToRead(
         f"neither a load balancer nor a web server is defined below {where}",

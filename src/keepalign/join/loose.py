@@ -11,7 +11,7 @@ from keepalign.join.containers import Program, Programs
 from keepalign.join.names import unique
 from keepalign.join.ways import Ways
 from keepalign.readers import gunicorn
-from keepalign.readers._fragments import ApacheFragment
+from keepalign.readers._fragments import ApacheFragment, NginxDirective, NginxFragment
 from keepalign.readers.tree import Tree
 
 
@@ -36,7 +36,7 @@ class Servers:
 
 
 def loose_servers(tree: Tree, programs: Programs, ways: Ways) -> Servers:
-    """The servers of Dockerfiles and httpd.confs that no container of the tree runs.
+    """The servers of Dockerfiles and configurations that no container of the tree runs.
 
     A Dockerfile of something that keepalign has no reader for is told only when nothing else was found: a
     tree may hold many that have no part in answering requests. So is a script that no Dockerfile starts.
@@ -51,12 +51,23 @@ def loose_servers(tree: Tree, programs: Programs, ways: Ways) -> Servers:
         server = program.server
         if server is None:
             unknown.append(program)
-        elif not (isinstance(server, ApacheFragment) and server.file in on_tasks):
+        elif not (isinstance(server, ApacheFragment | NginxFragment) and server.file in on_tasks):
             found[name] = program
-    for conf in tree.apache:
-        if conf.file not in programs.used:
-            name = conf.file if "httpd" in found else "httpd"
-            found[name] = programs.of_conf(conf, name)
+    answering: list[tuple[str, ApacheFragment | NginxFragment]]
+    answering = [("httpd", conf) for conf in tree.apache]
+    for conf in tree.nginx:
+        if conf.hosts:
+            answering.append(("nginx", conf))
+        elif conf.piece and conf.file not in programs.used and any(map(_tells, conf.directives)):
+            missing = (
+                "it has no server block, and no nginx.conf in the given folders includes it;"
+                " give the folder that holds that too"
+            )
+            ways.miss(f"nginx configuration {conf.file}", conf.directives[0].span, missing)
+    for product, answers in answering:
+        if answers.file not in programs.used:
+            name = answers.file if product in found else product
+            found[name] = programs.of_conf(answers, name)
     ways.keep_notes(found.values())
     for script in tree.scripts:
         runs = gunicorn.read_command(script.command) if script.command is not None else None
@@ -67,6 +78,11 @@ def loose_servers(tree: Tree, programs: Programs, ways: Ways) -> Servers:
         for program in unknown:
             ways.miss(f"Dockerfile {program.files[0]}", program.place, program.missing)
     return Servers(found)
+
+
+def _tells(directive: NginxDirective) -> bool:
+    """Whether a line of nginx decides how long somebody waits or where requests go."""
+    return directive.name == "upstream" or directive.name.endswith(("_timeout", "_pass", "_upstream"))
 
 
 def _name_of(dockerfile: str) -> str:

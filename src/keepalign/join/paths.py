@@ -19,7 +19,7 @@ from keepalign.join.ways import Joined, Target, Way, Ways
 from keepalign.model.path import Hop, JoinBy, JoinEvidence, Product
 from keepalign.model.setting import Setting, Unknown
 from keepalign.model.source import Origin, OriginKind, Span
-from keepalign.readers._fragments import ApacheFragment
+from keepalign.readers._fragments import ApacheFragment, NginxFragment
 from keepalign.readers.terraform.fragment import (
     LoadBalancer,
     Service,
@@ -269,8 +269,8 @@ class _Joiner:
         server = front.server
         place = front.place
         product = "gunicorn"
-        if isinstance(server, ApacheFragment):
-            product = "Apache httpd"
+        if isinstance(server, ApacheFragment | NginxFragment):
+            product = "Apache httpd" if isinstance(server, ApacheFragment) else "nginx"
             place = server.hosts[0].place if server.hosts else place
         block = "its service has no load_balancer block, and " if servers.what.startswith("service ") else ""
         missing = (

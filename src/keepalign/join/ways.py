@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from keepalign.join import hops, routes
+from keepalign.join import hops, nginx, routes
 from keepalign.join.containers import Program
 from keepalign.join.declared import Declarations
 from keepalign.join.names import unique
 from keepalign.model.lifecycle import Lifecycle
 from keepalign.model.path import Hop, JoinEvidence, RequestPath, Stack, Unjoined
 from keepalign.model.source import Span
-from keepalign.readers._fragments import ApacheFragment, GunicornFragment, ProxyRoute
+from keepalign.readers._fragments import (
+    ApacheFragment,
+    ApacheHost,
+    GunicornFragment,
+    NginxFragment,
+    NginxHost,
+    NginxRoute,
+    ProxyRoute,
+)
 from keepalign.readers._reader import Note
 
 
@@ -127,12 +135,15 @@ class Ways:
         workload = self._declarations.workload(files)
         used = {front.container: front}
         joined = (*way.joined, *front.evidence)
-        if isinstance(front.server, ApacheFragment):
+        if isinstance(front.server, ApacheFragment | NginxFragment):
             answering = routes.hosts_for_port(front.server, port)
             if not answering:
+                block, lines = "virtual host", "Listen and VirtualHost"
+                if isinstance(front.server, NginxFragment):
+                    block, lines = "server block", "listen"
                 missing = (
-                    f"no virtual host of {front.server.file} listens on port {port};"
-                    " correct the container's port, or the Listen and VirtualHost lines"
+                    f"no {block} of {front.server.file} listens on port {port};"
+                    f" correct the container's port, or the {lines} lines"
                 )
                 self.miss(f"container {front.container}", place, missing)
                 self.ends_at_balancer(way)
@@ -140,15 +151,16 @@ class Ways:
             port = port if port is not None else next(iter(answering[0].ports), None)
             indexes = []
             for host in answering:
-                about = host.server_name or front.server.file
+                about = routes.name_of(host) or front.server.file
                 label = f"{way.label} {about}" if way.label and len(answering) > 1 else way.label or about
-                prefixes = routes.prefixes_of(host)
-                for prefix, route in routes.routes_of(host, workload):
-                    apache = hops.apache(front, front.server, host, route, joined)
-                    behind = self._behind(way, programs, front, route, used)
-                    endpoints = workload.below(prefixes, prefix)
+                for branch in routes.branches(host, workload):
+                    server = _web(front, host, branch.route, joined)
                     path = RequestPath(
-                        f"{label} {prefix}", prefix, (way.alb, apache, *behind), way.lifecycle, endpoints
+                        name=f"{label} {branch.name}",
+                        route=branch.prefix,
+                        hops=(way.alb, server, *self._behind(way, programs, front, branch.route, used)),
+                        lifecycle=way.lifecycle,
+                        endpoints=branch.endpoints,
                     )
                     index = self._add(path, way)
                     if host is answering[0]:
@@ -176,11 +188,11 @@ class Ways:
         way: Way,
         programs: Mapping[str, Program],
         front: Program,
-        route: ProxyRoute | None,
+        route: routes.Route | None,
         used: dict[str, Program],
     ) -> tuple[Hop, ...]:
         """The hop that a route leads to, noted in `used`; none when it is not known, which is told."""
-        if route is None:
+        if route is None or not routes.proxies(route):
             return ()
         inner = routes.backend(route, front, programs, one_task=way.one_task)
         if isinstance(inner, str):
@@ -188,8 +200,24 @@ class Ways:
             return ()
         program, evidence = inner
         if not isinstance(program.server, GunicornFragment):
-            missing = "a second Apache stands there, and keepalign follows one proxy so far"
+            missing = "a second proxy stands there, and keepalign follows one so far"
             self.miss(f"backend {route.url} of {front.container}", route.place, missing)
             return ()
         used[program.container] = program
+        if len(routes.addresses(route)) > 1:
+            text = f"of the servers behind {route.url}, keepalign follows only {program.container}"
+            self._notes[Note(route.place, text)] = None
         return (hops.gunicorn(program, program.server, (evidence, *program.evidence)),)
+
+
+def _web(
+    front: Program, host: routes.Host, route: routes.Route | None, joined: tuple[JoinEvidence, ...]
+) -> Hop:
+    """A web server as one of its hosts answers on one of its routes."""
+    if isinstance(front.server, NginxFragment) and isinstance(host, NginxHost):
+        assert route is None or isinstance(route, NginxRoute)
+        return nginx.hop(front, front.server, host, route, joined)
+    assert isinstance(front.server, ApacheFragment)
+    assert isinstance(host, ApacheHost)
+    assert route is None or isinstance(route, ProxyRoute)
+    return hops.apache(front, front.server, host, route, joined)

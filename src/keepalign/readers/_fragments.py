@@ -58,6 +58,8 @@ class ApacheFragment(Fragment):
         keep_alive_timeout of a host is Disabled where `KeepAlive Off` holds.
         graceful_shutdown_timeout: Unlimited for an explicit 0.
         mpm: "event", "worker", "prefork", or empty when no LoadModule says.
+        capacity: `max_request_workers`, `server_limit`, `threads_per_child`, `async_request_worker_factor`:
+            as written, "*" where not resolved; those that nobody wrote are absent.
         directives: every directive in order: (name as written, arguments, span of the whole line, section
             path such as "VirtualHost *:8080"); what the lab rewrites.
     """
@@ -65,6 +67,7 @@ class ApacheFragment(Fragment):
     listens: tuple[int, ...] = ()
     hosts: tuple[ApacheHost, ...] = ()
     mpm: str = ""
+    capacity: Mapping[str, str] = field(default_factory=dict)
     graceful_shutdown_timeout: Read | None = None
     directives: tuple[Directive, ...] = ()
 
@@ -97,6 +100,110 @@ class NginxDirective:
     arg_spans: tuple[Span, ...]
     span: Span
     block: tuple[NginxDirective, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NginxUpstream:
+    """An `upstream` block.
+
+    Args:
+        servers: host and port of its `server` lines in the order in which they are used: backups last, those
+            that are `down` left out. None where it is not known, or there is no port (a Unix socket).
+        keepalive: the connections that `keepalive` lets it keep; None when it is not written.
+        keepalive_timeout: of those.
+    """
+
+    name: str
+    servers: tuple[tuple[str | None, int | None], ...]
+    keepalive: int | None
+    keepalive_timeout: Read
+    place: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NginxRoute:
+    """A location of a server block. Every Read is effective there: its own line, else that of the blocks
+    around it, else Absent with a site in this location (keep-alive and body: in the server block).
+
+    Args:
+        location: as written: "/reports", "= /health", "~ ^/v[12]/".
+        prefixes: of the URL paths that it takes; several or none for a regular expression.
+        directive: "proxy_pass", "fastcgi_pass", …; empty where nginx answers by itself.
+        url: its argument as written.
+        backends: host and port, in the order of use; None where it is not known or there is no port.
+        upstream: the block that `url` names, if any.
+        unresolved: why `url` leads nowhere that can be followed; empty when it does.
+        http_version: of the requests to the backend; empty when not written.
+        connection: the `Connection` header sent to it: as `proxy_set_header` sets it, empty when it is
+            removed; None when nobody sets it, "*" when it is not known.
+        next_upstream: the words of `proxy_next_upstream`; empty when not written.
+        next_upstream_tries: None when not written; 0 is no limit.
+        buffering: False for `proxy_buffering off`, None when not written.
+        place: of the line that names the backend, else of the location.
+    """
+
+    location: str
+    prefixes: tuple[str, ...]
+    directive: str
+    url: str
+    backends: tuple[tuple[str | None, int | None], ...]
+    upstream: NginxUpstream | None
+    unresolved: str
+    keep_alive_timeout: Read
+    client_body_timeout: Read
+    read_timeout: Read
+    connect_timeout: Read
+    send_timeout: Read
+    next_upstream_timeout: Read
+    http_version: str
+    connection: str | None
+    next_upstream: tuple[str, ...]
+    next_upstream_tries: int | None
+    buffering: bool | None
+    place: Span
+
+
+@dataclass(frozen=True, slots=True)
+class NginxHost:
+    """A server block.
+
+    Args:
+        ports: it listens on; empty when unknown.
+        default_ports: of these, where it is marked to answer requests that no server_name fits.
+        keep_alive_timeout: Disabled for 0. As of requests that no location takes.
+    """
+
+    ports: tuple[int, ...]
+    default_ports: tuple[int, ...]
+    server_names: tuple[str, ...]
+    place: Span
+    keep_alive_timeout: Read
+    client_body_timeout: Read
+    routes: tuple[NginxRoute, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NginxFragment(Fragment):
+    """One main nginx.conf with everything it includes, or a piece that a main file elsewhere includes.
+
+    Args:
+        piece: it has no `http` block: what stands in it stands inside one, for example in conf.d.
+        worker_shutdown_timeout: Unlimited for an explicit 0; None for a piece, which cannot set it.
+        worker_processes: as written; "" when nobody says.
+        worker_connections: None when nobody says.
+        daemon: False for `daemon off`, None when nobody says.
+        directives: every directive, as a tree; what the lab rewrites.
+    """
+
+    listens: tuple[int, ...] = ()
+    hosts: tuple[NginxHost, ...] = ()
+    upstreams: tuple[NginxUpstream, ...] = ()
+    piece: bool = False
+    worker_shutdown_timeout: Read | None = None
+    worker_processes: str = ""
+    worker_connections: int | None = None
+    daemon: bool | None = None
+    directives: tuple[NginxDirective, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,40 +12,56 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from keepalign.errors import ReadError
 from keepalign.model.source import SourceText
 from keepalign.readers import dockerfile, keepalign_toml, requirements_txt, shell
 from keepalign.readers._files import Listing, walk
-from keepalign.readers._fragments import ApacheFragment, DockerfileFragment, KeepalignToml, ScriptFragment
-from keepalign.readers._reader import Note
+from keepalign.readers._fragments import (
+    ApacheFragment,
+    DockerfileFragment,
+    KeepalignToml,
+    NginxFragment,
+    ScriptFragment,
+)
+from keepalign.readers._reader import Fragment, Note
 from keepalign.readers.apache_httpd import ApacheReader
+from keepalign.readers.nginx import NginxReader
 from keepalign.readers.requirements_txt import RequirementsTxt
+from keepalign.readers.terraform import plan
+from keepalign.readers.terraform.combined import combine
 from keepalign.readers.terraform.fragment import TerraformFragment
+
+_F = TypeVar("_F", bound=Fragment)
 
 _TERRAFORM: Final = (".tf", ".tofu", ".tf.json", ".tofu.json")
 # Terraform's own, and what `file` and `templatefile` are given in practice.
 _TERRAFORM_READS: Final = (*_TERRAFORM, ".tfvars", ".json", ".tpl", ".tftpl", ".tmpl", ".yaml", ".yml")
 _APACHE_MAIN: Final = ("httpd.conf", "apache2.conf")
+_NGINX_MAIN: Final = ("nginx.conf", "nginx.conf.template")
 # Far above any hand-written configuration; a larger file is data.
 _LARGEST_FILE: Final = 2 * 1024 * 1024
 _HEAD: Final = 4096
+STANDARD_INPUT: Final = "<stdin>"
+"""What spans and messages call standard input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
     """Everything that the readers made of a set of roots.
 
-    `sources` maps every file that was read to its text; the fragments are in the order of the walk.
+    `sources` maps every file that was read to its text, except Terraform plans, whose text is never shown;
+    the fragments are in the order of the walk.
     `gunicorn_confs` are files named `gunicorn.conf.py`: gunicorn reads them by itself, we do not yet.
     """
 
     sources: Mapping[str, SourceText]
     terraform: tuple[TerraformFragment, ...] = ()
     apache: tuple[ApacheFragment, ...] = ()
+    nginx: tuple[NginxFragment, ...] = ()
     dockerfiles: tuple[DockerfileFragment, ...] = ()
     scripts: tuple[ScriptFragment, ...] = ()
     requirements: tuple[RequirementsTxt, ...] = ()
@@ -87,6 +103,20 @@ class _Files:
         source = self.sources[file] = SourceText(file, data)
         return source
 
+    def unshown(self, file: str, limit: int) -> bytes:
+        """The whole file, or one byte more than `limit`; no source, so that no report prints from it.
+
+        Raises: ReadError: no regular file that can be opened.
+        """
+        if file in self._overlay:
+            return self._overlay[file]
+        try:
+            return _bytes(file, limit + 1)
+        except OSError as error:
+            raise ReadError(
+                f"cannot be read: {error.strerror or error}", file=file, hint=_next_step(file)
+            ) from error
+
     def head(self, file: str) -> bytes:
         """The first 4,096 bytes, for recognition; not kept. Raises: OSError."""
         if file in self._overlay:
@@ -115,23 +145,32 @@ def _next_step(file: str) -> str:
     return "check the path and its permissions"
 
 
-def read_tree(roots: Sequence[str], *, overlay: Mapping[str, bytes] | None = None) -> Tree:
+def read_tree(
+    roots: Sequence[str], *, overlay: Mapping[str, bytes] | None = None, standard_input: bytes = b""
+) -> Tree:
     """What the files below `roots` say.
+
+    Args:
+        standard_input: a Terraform plan as JSON; what the root "-" stands for.
 
     Raises:
         UsageError: a root does not exist.
         ReadError: a file that a reader recognises cannot be read or understood.
     """
     files = _Files(overlay or {})
-    listing = walk(roots)
+    listing = walk([root for root in roots if root != "-"])
+    given = {os.path.normpath(root) for root in roots}
+    plans = [plan.read_plan(STANDARD_INPUT, standard_input)] if "-" in roots else []
     notes = list(listing.notes)
     modules: dict[str, None] = {}
     apache_mains: list[str] = []
+    nginx_mains: list[str] = []
     dockerfiles: list[DockerfileFragment] = []
     scripts: list[ScriptFragment] = []
     requirements: list[RequirementsTxt] = []
     declared: list[KeepalignToml] = []
     apache_reader = ApacheReader()
+    nginx_reader = NginxReader()
     dockerfile_reader = dockerfile.DockerfileReader()
     script_reader = shell.ScriptReader()
     requirements_reader = requirements_txt.RequirementsReader()
@@ -151,21 +190,34 @@ def read_tree(roots: Sequence[str], *, overlay: Mapping[str, bytes] | None = Non
             dockerfiles.append(dockerfile_reader.read(files.read(file)))
         elif apache_reader.recognise(file, head):
             apache_mains.append(file)
+        elif nginx_reader.recognise(file, head):
+            nginx_mains.append(file)
         elif requirements_reader.recognise(file, head):
             requirements.append(requirements_reader.read(files.read(file)))
         elif script_reader.recognise(file, head):
             scripts.append(script_reader.read(files.read(file)))
+        elif plan.recognise(file, head):
+            plans.append(plan.read_plan(file, files.unshown(file, plan.LARGEST_PLAN)))
+        elif file in given and (found := _given_plan(file, head, files, alone=len(roots) == 1)):
+            plans.append(found)
         elif unreadable and os.path.isfile(file):
             notes.append(Note(None, f"{file} was not looked at: {unreadable}; check its permissions"))
     terraform = _read_terraform(list(modules), files)
-    apache = _read_apache(apache_reader, apache_mains, files)
-    for fragments in (terraform, apache, dockerfiles, scripts, requirements, declared):
+    if plans:
+        # With edits in the overlay: what the files said when the plans were made.
+        unedited = _read_terraform(list(modules), _Files({})) if overlay else terraform
+        terraform = combine(plans, terraform, unedited)
+    apache = _read_mains(apache_reader.read_tree, apache_mains, _APACHE_MAIN, files)
+    pieces = {file for file in nginx_mains if nginx_reader.is_piece(files.head(file))}
+    nginx = _read_mains(nginx_reader.read_tree, nginx_mains, _NGINX_MAIN, files, pieces)
+    for fragments in (terraform, apache, nginx, dockerfiles, scripts, requirements, declared):
         for fragment in fragments:
             notes += fragment.notes
     return Tree(
         sources=files.sources,
         terraform=tuple(terraform),
         apache=tuple(apache),
+        nginx=tuple(nginx),
         dockerfiles=tuple(dockerfiles),
         scripts=tuple(scripts),
         requirements=tuple(requirements),
@@ -173,6 +225,22 @@ def read_tree(roots: Sequence[str], *, overlay: Mapping[str, bytes] | None = Non
         declared=tuple(declared),
         notes=tuple(notes),
     )
+
+
+def _given_plan(file: str, head: bytes, files: _Files, *, alone: bool) -> TerraformFragment | None:
+    """A plan that is not known by its head, as after sorting its keys; None when `file` is something else.
+
+    Raises: ReadError: nothing else can be meant by it: it is called a plan, or nothing else was given.
+    """
+    binary = plan.is_binary_plan(head)
+    if not binary and not file.endswith(".json"):
+        return None
+    try:
+        return plan.read_plan(file, files.unshown(file, plan.LARGEST_PLAN))
+    except ReadError:
+        if binary or alone or "plan" in os.path.basename(file).lower():
+            raise
+        return None
 
 
 def _is_terraform(name: str) -> bool:
@@ -232,25 +300,38 @@ def _read_terraform(folders: Sequence[str], files: _Files) -> list[TerraformFrag
     return [fragment for fragment in fragments if os.path.realpath(fragment.file) not in called]
 
 
-def _read_apache(reader: ApacheReader, mains: Sequence[str], files: _Files) -> list[ApacheFragment]:
-    """The main configuration files of Apache: those that no other includes."""
+def _read_mains(
+    read: Callable[[SourceText, Callable[[str], list[SourceText]]], _F],
+    mains: Sequence[str],
+    usual: Sequence[str],
+    files: _Files,
+    pieces: Set[str] | None = None,
+) -> list[_F]:
+    """The main configuration files of a web server: those that no other includes.
+
+    Args:
+        usual: names of a main file. They are read first: a piece that one of them includes need not stand on
+            its own.
+        pieces: what a pattern without a folder can mean: where images keep pieces in a folder of their own,
+            such a pattern fits everything beside the main file. None: whatever it fits.
+    """
     included: set[str] = set()
-    fragments: dict[str, ApacheFragment] = {}
-    # The usual names of a main file first: a piece that one of them includes need not stand on its own.
-    for main in sorted(mains, key=lambda file: os.path.basename(file).lower() not in _APACHE_MAIN):
+    fragments: dict[str, _F] = {}
+    for main in sorted(mains, key=lambda file: os.path.basename(file).lower() not in usual):
         if main in included:
             continue
 
         def include(pattern: str, main: str = main) -> list[SourceText]:
-            matches = _matches_beside(main, pattern)
+            # A piece that an earlier pattern took is not meant by a later one too.
+            matches = _matches_beside(main, pattern, None if pieces is None else pieces - included)
             included.update(matches)
             return [files.read(match) for match in matches]
 
-        fragments[main] = reader.read_tree(files.read(main), include)
+        fragments[main] = read(files.read(main), include)
     return [fragments[main] for main in mains if main in fragments and main not in included]
 
 
-def _matches_beside(main: str, pattern: str) -> list[str]:
+def _matches_beside(main: str, pattern: str, pieces: Set[str] | None) -> list[str]:
     """The files that an Include of `main` can mean: those that the longest tail of the pattern matches.
 
     A pattern is relative to ServerRoot, a folder of the image; in the tree the same tail lies beside `main`.
@@ -260,9 +341,11 @@ def _matches_beside(main: str, pattern: str) -> list[str]:
     for skip in range(len(parts)):
         found = glob.glob(os.path.join(folder, *parts[skip:]))
         matches = [path for path in map(os.path.normpath, found) if os.path.isfile(path) and path != main]
+        if pieces is not None and skip == len(parts) - 1 and glob.has_magic(parts[skip]):
+            matches = [path for path in matches if path in pieces]
         if matches:
             return sorted(matches)
     return []
 
 
-__all__ = ["Listing", "Tree", "read_tree", "walk"]
+__all__ = ["STANDARD_INPUT", "Listing", "Tree", "read_tree", "walk"]
