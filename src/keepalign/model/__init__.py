@@ -8,4 +8,5 @@ lifecycle   deregister, drain, stop signal, grace, kill
 workload    what the endpoints take, as declared
 finding     Finding, Severity, Confidence, Location
 trace       what a run did: one record per request, one per event
+observation LogRow, Window, Judged, Diagnosis: what access logs say, and what was concluded
 """

@@ -1,0 +1,241 @@
+"""What access logs say, and what was concluded from it: shared by `logs` and `reports`.
+
+Instants count from the Unix epoch. Texts of a row are as they stand in the log, `\\x22` and all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from keepalign.model.finding import Confidence
+from keepalign.units import Duration, Instant
+
+CLIENT_CLOSED: Final = 460
+"""An ALB's status of a request whose client left."""
+_LB_MADE: Final = frozenset({0, 400, 401, 403, 405, 408, 413, 414, CLIENT_CLOSED, 463, 464})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRow:
+    """One line of an ALB access log (ALB guide, "Access logs"). None: "-", -1, or a field the line lacks.
+
+    Args:
+        file, line: where it was read; the number of its first line, from 1.
+        time: when the response was made, or the WebSocket closed. created: when the request was received.
+        client: address without its port; IPv6 without brackets.
+        target: "address:port".
+        request_time, target_time, response_time: the three processing times.
+        elb_status: 0 for "000".
+        request: `METHOD proto://host:port/uri HTTP/x`; "- http://host:80- -" for a malformed one.
+    """
+
+    file: str
+    line: int
+    type: str
+    time: Instant
+    elb: str
+    client: str | None
+    client_port: int | None
+    target: str | None
+    request_time: Duration | None
+    target_time: Duration | None
+    response_time: Duration | None
+    elb_status: int | None
+    target_status: int | None
+    received_bytes: int | None
+    sent_bytes: int | None
+    request: str | None = None
+    user_agent: str | None = None
+    ssl_cipher: str | None = None
+    ssl_protocol: str | None = None
+    target_group: str | None = None
+    trace_id: str | None = None
+    domain: str | None = None
+    rule_priority: str | None = None
+    created: Instant | None = None
+    actions: str | None = None
+    redirect_url: str | None = None
+    error_reason: str | None = None
+    classification: str | None = None
+    classification_reason: str | None = None
+    connection: str | None = None
+    node: str | None = None
+
+    @property
+    def elapsed(self) -> Duration | None:
+        """From the request to the response; None where it means something else (WebSockets) or is unknown."""
+        if self.created is None or self.type in ("ws", "wss") or self.time < self.created:
+            return None
+        return self.time - self.created
+
+    @property
+    def path(self) -> str:
+        """The path of the request, without host and query; empty when there is none."""
+        words = (self.request or "").split(" ")
+        if len(words) < 2:
+            return ""
+        _, _, after = words[1].partition("://")
+        _, slash, path = after.partition("/")
+        return slash + path.partition("?")[0]
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is a failure that a cause is named for: a 5xx, a 460, a 408."""
+        status = self.elb_status
+        return status is not None and (status >= 500 or status in (CLIENT_CLOSED, 408))
+
+    @property
+    def to_judge(self) -> bool:
+        """Whether the judge has something to say of it: failed, or refused by the balancer itself."""
+        refused = self.elb_status in _LB_MADE and self.target_status is None
+        return self.failed or (refused and self.type not in ("ws", "wss"))
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A line that could not be read. `text` is the line; `column` counts from 1, in characters."""
+
+    file: str
+    line: int
+    column: int
+    reason: str
+    text: str
+
+
+class CounterKey(NamedTuple):
+    """What answers are counted by; `minute` since the Unix epoch."""
+
+    minute: int
+    target: str | None
+    elb_status: int | None
+    target_status: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """Timers that somebody stated; None: unknown.
+
+    Args:
+        idle_timeout: of the balancer. keep_alive: of the targets' servers.
+        deregistration_delay: of the target group.
+    """
+
+    idle_timeout: Duration | None = None
+    keep_alive: Duration | None = None
+    deregistration_delay: Duration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """Targets were deregistered at an instant. `removed` names them as the log does."""
+
+    at: Instant
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One target group over some time: what the judge sees.
+
+    Args:
+        group: the target group's ARN; empty for requests that were never routed.
+        counters: of every line, also of those without an error.
+        errors: the rows to judge, in any order.
+        complete: the counters hold every request of the time; False for lines that somebody picked.
+    """
+
+    group: str
+    counters: Mapping[CounterKey, int]
+    errors: tuple[LogRow, ...]
+    timers: Timers = Timers()
+    deployments: tuple[Deployment, ...] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Another cause that remains possible, and what would decide: a command, or a thing to look at."""
+
+    cause: str
+    decide: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One error row and its cause. `evidence`: sentences with the numbers of the line and its neighbours."""
+
+    row: LogRow
+    cause: str
+    confidence: Confidence
+    evidence: tuple[str, ...]
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CauseGroup:
+    """All errors of one cause.
+
+    Args:
+        statuses, targets: with counts, most frequent first; a target is "" where the line names none.
+        example: the row that shows it best.
+        confidence: of the example.
+        meaning: one sentence. cure: what ends it, with numbers where they are known.
+        next_steps: commands.
+    """
+
+    cause: str
+    judged: tuple[Judged, ...]
+    statuses: tuple[tuple[str, int], ...]
+    targets: tuple[tuple[str, int], ...]
+    first: Instant
+    last: Instant
+    example: Judged
+    meaning: str
+    cure: str
+    next_steps: tuple[str, ...]
+
+    @property
+    def confidence(self) -> Confidence:
+        """Of the example."""
+        return self.example.confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """Where every line went: judged + fine + rejected + blank + continued = lines.
+
+    Args:
+        lines: read. judged: errors. fine: answered without an error. rejected: not understood.
+        blank: empty, or the fence of a code block. continued: the rest of a line that was wrapped.
+    """
+
+    lines: int
+    judged: int
+    fine: int
+    rejected: int
+    blank: int
+    continued: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What `diagnose` has to say.
+
+    Args:
+        verdict: the first sentence.
+        groups: most errors first. rejected: in the order of the input.
+        notes: what else was met: a truncated file, timers read off the lines.
+    """
+
+    verdict: str
+    groups: tuple[CauseGroup, ...]
+    rejected: tuple[Rejected, ...]
+    accounting: Accounting
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def failed(self) -> bool:
+        """Whether any line is a 5xx, a 460 or a 408."""
+        return any(judged.row.failed for group in self.groups for judged in group.judged)

@@ -1,0 +1,181 @@
+"""`keepalign diagnose`: standard input, files, exit codes; never a traceback."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.logs.lines import line
+
+from keepalign.cli import run
+from keepalign.reports import diagnosis_v1
+
+BAD = line("0.001 0.000 -1 502 -", at=100, sent_bytes=277)
+FINE = line("0.001 0.020 0.000 200 200", at=101)
+
+
+def paste(monkeypatch: pytest.MonkeyPatch, data: bytes, *arguments: str) -> int:
+    """One call with `data` on standard input; its exit code."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    return run(["diagnose", "-", *arguments])
+
+
+def test_pasted_lines_are_explained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert paste(monkeypatch, f"{BAD}\n{FINE}\n".encode()) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith(
+        "This error (confidence medium): the balancer sent a request on an idle\nconnection"
+    )
+    assert out.endswith("2 lines: 1 error judged, 1 answered without error, 0 not understood.\n")
+    assert err == ""
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (f"{BAD}\n", 1),
+        (line("0.001 -1 -1 460 -", elapsed=5), 1),
+        (FINE, 0),
+        (line("-1 -1 -1 400 -", target="-"), 0),
+        (f"{FINE}\nnonsense\n", 0),
+        ("nonsense\n", 3),
+        ("", 3),
+    ],
+)
+def test_exit_code_says_what_was_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, code: int
+) -> None:
+    assert paste(monkeypatch, text.encode()) == code
+    assert capsys.readouterr().out
+    assert paste(monkeypatch, text.encode(), "--format", "json") == code
+    jsonschema.validate(json.loads(capsys.readouterr().out), json.loads(diagnosis_v1.schema()))
+
+
+def test_stated_timers_reach_the_judge(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stated = ("--idle-timeout", "60s", "--keep-alive", "5s", "--deregistration-delay", "20s")
+    assert paste(monkeypatch, BAD.encode(), *stated) == 1
+    out = capsys.readouterr().out
+    assert "confidence high" in out
+    assert "--in-front aws-alb:idle_timeout=60s" in out
+    assert paste(monkeypatch, BAD.encode(), "--idle-timeout", "60") == 2
+    assert "write a number with a unit" in capsys.readouterr().err
+
+
+def test_files_are_read_plain_and_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain, packed = tmp_path / "a.log", tmp_path / "b.log.gz"
+    plain.write_text(f"{FINE}\n{BAD}\n", "utf-8")
+    packed.write_bytes(gzip.compress(f"{line('-1 -1 -1 503 -', target='-')}\n".encode()))
+    assert run(["diagnose", str(plain), str(packed)]) == 1
+    out = capsys.readouterr().out
+    assert "no-healthy-targets" in out
+    assert f"{packed.name}:1:" in out.replace("\n            ", "")
+    assert out.endswith("3 lines: 2 errors judged, 1 answered without error, 0 not understood.\n")
+
+
+def test_packed_lines_are_read_from_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert paste(monkeypatch, gzip.compress(BAD.encode())) == 1
+    assert "1 line: 1 error judged" in capsys.readouterr().out
+
+
+def test_broken_gzip_keeps_what_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut = tmp_path / "cut.log.gz"
+    whole = gzip.compress(
+        "\n".join(
+            [BAD, *(line("0.001 0.020 0.000 200 200", at=n, sent_bytes=n * 7919) for n in range(200))]
+        ).encode()
+    )
+    cut.write_bytes(whole[:-60])
+    assert run(["diagnose", str(cut)]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "the gzip stream breaks off" in out
+    assert "1 error judged" in out
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [("missing", "No such file or directory"), ("folder", "it is a folder"), ("secret", "Permission denied")],
+)
+def test_file_that_cannot_be_read_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: str, told: str
+) -> None:
+    path = tmp_path / "x.log"
+    if make == "folder":
+        path.mkdir()
+    elif make == "secret":
+        path.write_text(BAD, "utf-8")
+        path.chmod(0)
+        try:
+            path.read_bytes()
+        except PermissionError:
+            pass
+        else:
+            return  # root reads everything
+    assert run(["diagnose", str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {path}: {told}")
+
+
+def test_control_bytes_of_a_log_reach_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = line("0.001 4.2 -1 502 -", request="GET http://a:80/\x1b]0;pwned\x07\x9b31m\x00 HTTP/1.1")
+    assert paste(monkeypatch, f"{evil}\n\x1b[2Jnonsense\x08\n".encode()) == 1
+    out = capsys.readouterr().out
+    assert r"\x1b]0;pwned\x07" in out
+    assert all(part.isprintable() for part in out.split("\n"))
+
+
+def test_terminal_is_told_to_paste(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = io.TextIOWrapper(io.BytesIO(BAD.encode()))
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", typed)
+    assert run(["diagnose", "-"]) == 1
+    assert capsys.readouterr().err == "Paste lines of an ALB access log, then press Ctrl-D.\n"
+
+
+def test_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["diagnose", "--help"]) == 0
+    assert "3: no line could be read" in " ".join(capsys.readouterr().out.split())
+
+
+def test_diagnose_runs_as_a_program_and_loads_no_servers() -> None:
+    code = (
+        "import sys; from keepalign.cli import run; code = run(['diagnose', '-']);"
+        "heavy = ('keepalign.lab', 'keepalign.prove', 'asyncio', 'tree_sitter');"
+        "print([m for m in sys.modules if m.startswith(heavy)], code, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=BAD.encode(), capture_output=True, timeout=60, check=True
+    )
+    assert done.stderr.decode() == "[] 1\n"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.binary()
+    | st.lists(st.sampled_from([BAD.encode(), b"\n", b"\x1f\x8b", b'"', b"\\", b"\x00"])).map(b"".join)
+)
+def test_any_bytes_make_a_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data: bytes
+) -> None:
+    for format_ in ("text", "json"):
+        assert paste(monkeypatch, data, "--format", format_) in (0, 1, 3)
+        out, err = capsys.readouterr()
+        assert out
+        assert err == ""
