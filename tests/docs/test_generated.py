@@ -18,8 +18,9 @@ def test_generated_page_is_fresh(path: Path) -> None:
     assert path.read_text("utf-8") == PAGES[path], "stale; run: make docs"
 
 
-def test_no_page_of_a_cause_is_left_behind() -> None:
-    assert set((REFERENCE / "causes").iterdir()) == {path for path in PAGES if path.parent.name == "causes"}
+@pytest.mark.parametrize("folder", ["causes", "statuses"])
+def test_no_page_is_left_behind(folder: str) -> None:
+    assert set((REFERENCE / folder).iterdir()) == {path for path in PAGES if path.parent.name == folder}
 
 
 def test_every_command_is_in_the_reference() -> None:
