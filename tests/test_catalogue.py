@@ -1,7 +1,8 @@
 """One stem, every room: each cause of the catalogue has its page and its scenario; and the story shows, or
-explains, every cause that `check` finds in it.
+explains, every cause that `check` finds in it, as its access log does.
 
-That each scenario is predicted, shown on real servers and cured is `tests/prove/test_scenario.py`.
+That each scenario is predicted, shown on real servers and cured is `tests/prove/test_scenario.py`; that its log
+is judged as what happened, `tests/logs/test_lab.py`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import shlex
 from pathlib import Path
 
 import pytest
+from tests.logs.test_lab import judged_with_truth
 
 from keepalign import rules
 from keepalign.join import load_stack
 from keepalign.lab.loop import run
+from keepalign.model.observation import Timers
 from keepalign.model.proof import Verdict
 from keepalign.prove.proof import Proven, prove
 from keepalign.prove.verdict import ENOUGH
@@ -62,6 +65,15 @@ def test_proof_of_the_story_holds(proven: Proven) -> None:
     assert proven.after is not None
     assert proven.after.access_log
     assert all(len(shlex.split(line)) == 34 for line in proven.after.access_log)
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(200)
+def test_log_of_the_story_is_judged_as_what_happened(proven: Proven) -> None:
+    judged = judged_with_truth(proven.before, Timers())
+    assert len(judged) > 200
+    wrong = [(true, one) for true, one in judged if one.cause != true]
+    assert len(wrong) <= 0.05 * len(judged), wrong[:3]
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.slug)
