@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 from keepalign.defaults import load
 from keepalign.errors import LabError
@@ -21,7 +21,7 @@ from keepalign.join.containers import Program
 from keepalign.join.paths import Target
 from keepalign.join.settings import effective
 from keepalign.lab.ending import supervised
-from keepalign.lab.recipes import Launch, apache_httpd, gunicorn, stand_in
+from keepalign.lab.recipes import Launch, apache_httpd, gunicorn, nginx, stand_in
 from keepalign.lab.scale import Scale
 from keepalign.lab.supervisor import ProcessHandle, Supervisor
 from keepalign.machines.commands import TargetAddress
@@ -29,7 +29,7 @@ from keepalign.model.path import Product
 from keepalign.model.setting import Setting
 from keepalign.model.source import SourceText
 from keepalign.model.workload import Workload
-from keepalign.readers._fragments import ApacheFragment, GunicornFragment
+from keepalign.readers._fragments import ApacheFragment, GunicornFragment, NginxFragment
 
 # Below the kernel's usual range for outgoing connections (32768 and up), so that none of ours takes a port
 # between the moment it was found free and the moment a server binds it.
@@ -79,6 +79,16 @@ class StartedTask:
     containers: Mapping[str, ProcessHandle]
 
 
+class _Place(TypedDict):
+    """What a recipe needs to know to rewrite a configuration."""
+
+    folder: Path
+    ports: Mapping[int, int]
+    backends: Mapping[int, int]
+    scale: int
+    sources: Mapping[str, SourceText]
+
+
 @dataclass(slots=True)
 class TaskFactory:
     """Starts tasks of one target.
@@ -110,7 +120,7 @@ class TaskFactory:
         Raises: LabError: a process ends, or does not listen within 20 s; with the end of its log.
         """
         folder = self.folder / f"task-{task}"
-        # Apache's workers run as another user and must be able to enter.
+        # A web server's workers run as another user and must be able to enter.
         folder.mkdir(mode=0o755, parents=True)
         programs = self.target.programs.values()
         front = self.target.programs[self.target.front]
@@ -124,8 +134,11 @@ class TaskFactory:
                 launches[program.container] = self._gunicorn(program, program.server, folder, here)
         for name, port in missing.items():
             launches[name] = self._stand_in(folder, here[port])
-        if isinstance(front.server, ApacheFragment):
-            launches[front.container] = self._apache(front, front.server, folder, here, here[front_port])
+        if isinstance(front.server, ApacheFragment | NginxFragment):
+            # In a thread: nginx is asked whether it accepts the configuration, while others carry traffic.
+            launches[front.container] = await asyncio.to_thread(
+                self._proxy, front, front.server, folder, here, here[front_port]
+            )
         handles: dict[str, ProcessHandle] = {}
         started: list[tuple[str, Launch, ProcessHandle, Path]] = []
         for name, launch in launches.items():
@@ -141,24 +154,30 @@ class TaskFactory:
             handles[name] = handle
             started.append((name, launch, handle, log))
         for name, launch, handle, log in started:
-            await _until_ready(name, launch, handle, log)
+            await until_ready(name, launch, handle, log)
         return StartedTask(TargetAddress("127.0.0.1", here[front_port]), handles)
 
-    def _apache(
-        self, program: Program, conf: ApacheFragment, folder: Path, here: Mapping[int, int], port: int
+    def _proxy(
+        self,
+        program: Program,
+        conf: ApacheFragment | NginxFragment,
+        folder: Path,
+        here: Mapping[int, int],
+        port: int,
     ) -> Launch:
-        rewritten = apache_httpd.rewrite(
-            self.sources[conf.file],
-            conf,
-            folder=folder,
-            ports=here,
-            backends=here,
-            scale=self.scale.factor,
-            sources=self.sources,
-        )
-        self.diffs.setdefault(program.container, rewritten.diff)
         env = environment(program, self.time_scale_env, self.scale)
-        return apache_httpd.launch(folder, rewritten, port, program.stop_signal, env)
+        source, scale = self.sources[conf.file], self.scale.factor
+        place = _Place(folder=folder, ports=here, backends=here, scale=scale, sources=self.sources)
+        match conf:
+            case ApacheFragment():
+                httpd = apache_httpd.rewrite(source, conf, **place)
+                self.diffs.setdefault(program.container, httpd.diff)
+                return apache_httpd.launch(folder, httpd, port, program.stop_signal, env)
+            case NginxFragment():
+                idle, pools = nginx.shipped_idle(program), nginx.must_pool(program)
+                done = nginx.rewrite(source, conf, **place, idle=idle, pools=pools)
+                self.diffs.setdefault(program.container, done.diff)
+                return nginx.launch(folder, done, port, program.stop_signal, env)
 
     def _gunicorn(
         self, program: Program, fragment: GunicornFragment, folder: Path, here: Mapping[int, int]
@@ -305,13 +324,16 @@ async def _why_stand_in(program: Program, scale: Scale, time_scale_env: str, sup
 
 def missing_backends(target: Target) -> dict[str, int]:
     """What the front proxies to and the lab runs no container of: name of its stand-in → port in life."""
-    front = target.programs[target.front]
-    if not isinstance(front.server, ApacheFragment):
-        return {}
+    match target.programs[target.front].server:
+        case ApacheFragment() as conf:
+            wanted = apache_httpd.backends_of(conf)
+        case NginxFragment() as conf:
+            wanted = nginx.backends_of(conf)
+        case _:
+            return {}
     run = (p for p in target.programs.values() if isinstance(p.server, GunicornFragment))
     served = {port for program in run for port in program.ports}
-    wanted = apache_httpd.backends_of(front.server) - served
-    return {f"stand-in-{port}": port for port in sorted(wanted)}
+    return {f"stand-in-{port}": port for port in sorted(wanted - served)}
 
 
 def declared(workload: Workload, scale: Scale) -> str:
@@ -326,7 +348,7 @@ def declared(workload: Workload, scale: Scale) -> str:
     return json.dumps(rows)
 
 
-async def _until_ready(name: str, launch: Launch, handle: ProcessHandle, log: Path) -> None:
+async def until_ready(name: str, launch: Launch, handle: ProcessHandle, log: Path) -> None:
     """Wait until the process listens and has said that it does."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _START_LIMIT_S

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from keepalign.join.paths import Target
-from keepalign.lab.recipes import apache_httpd, gunicorn
-from keepalign.readers._fragments import ApacheFragment, GunicornFragment
+from keepalign.lab.recipes import apache_httpd, gunicorn, nginx
+from keepalign.readers._fragments import ApacheFragment, GunicornFragment, NginxFragment
 
 
 def versions(target: Target) -> tuple[str, ...]:
@@ -19,6 +19,8 @@ def versions(target: Target) -> tuple[str, ...]:
                 names[f"Apache httpd {apache_httpd.find().version}"] = None
             case GunicornFragment():
                 names[f"gunicorn {gunicorn.find().version}"] = None
+            case NginxFragment():
+                names[f"nginx {nginx.find().version}"] = None
             case None:
                 pass
     return tuple(names)
