@@ -1,8 +1,8 @@
 """One stem, every room: each cause of the catalogue has its page and its scenario; and the story shows, or
 explains, every cause that `check` finds in it, as its access log does.
 
-That each scenario is predicted, shown on real servers and cured is `tests/prove/test_scenario.py`; that its log
-is judged as what happened, `tests/logs/test_lab.py`.
+That each scenario is predicted, shown on real servers and cured is `tests/prove/test_scenario.py`; that its
+log is judged as what happened, `tests/logs/test_lab.py`.
 """
 
 from __future__ import annotations

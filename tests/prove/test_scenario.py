@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import pytest
 from keepalign.errors import LabError, UsageError
 from keepalign.lab import loop
 from keepalign.lab.scale import Scale
+from keepalign.lab.tasks import Ports
 from keepalign.model.shown import Failure, ShownRun
-from keepalign.prove.scenario import VARIANTS, faults, play, predicted, schedule
+from keepalign.prove.scenario import VARIANTS, Played, faults, play, predicted, schedule
 from keepalign.scenarios import load, names, read
 from keepalign.units import Duration
 
 STALE = "backend-keepalive-below-lb-idle"
-EACH = [(name, server) for name in names() for server in load(name).servers]
+AT_ONCE = 2
+"""More would blur the gaps of a busy machine."""
 
 
 def ran(name: str, *failures: Failure, flagged: tuple[str, ...] = (), killed: int = 0) -> ShownRun:
@@ -107,9 +110,18 @@ def test_hop_that_the_lab_cannot_run_is_told_before_anything_starts(tmp_path: Pa
 
 
 @pytest.mark.lab
-@pytest.mark.parametrize(("name", "server"), EACH, ids=[f"{name}-{server}" for name, server in EACH])
-def test_packaged_scenario_errs_before_its_cure_and_not_after(name: str, server: str, tmp_path: Path) -> None:
-    played = loop.run(play(load(name), server, seed=1, folder=tmp_path))
-    assert played.shown.faults == ()
-    assert tuple(run.name for run in played.shown.runs) == VARIANTS
+@pytest.mark.parametrize("name", names())
+def test_packaged_scenario_errs_before_its_cure_and_not_after(name: str, tmp_path: Path) -> None:
+    """On every server that it names, some of them at the same time."""
+    scenario, ports = load(name), Ports()
+
+    async def some(servers: tuple[str, ...]) -> list[Played]:
+        return list(
+            await asyncio.gather(*(play(scenario, s, seed=1, folder=tmp_path, ports=ports) for s in servers))
+        )
+
+    for at in range(0, len(scenario.servers), AT_ONCE):
+        for played in loop.run(some(scenario.servers[at : at + AT_ONCE])):
+            assert played.shown.faults == (), played.shown.server
+            assert tuple(run.name for run in played.shown.runs) == VARIANTS
     assert not list(tmp_path.iterdir()), "no folder is left"

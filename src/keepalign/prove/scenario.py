@@ -48,6 +48,7 @@ async def play(
     seed: int,
     variants: Sequence[str] = VARIANTS,
     folder: Path | None = None,
+    ports: Ports | None = None,
     keep: bool = False,
     report: Report = lambda _done, _total: None,
 ) -> Played:
@@ -56,6 +57,7 @@ async def play(
     Args:
         variants: "broken", "fixed" or both, which then run side by side.
         folder: where the runs put their folders; None: the system's place for temporary files.
+        ports: shared by all that plays at the same time; None: its own.
         keep: leave them: configuration as run, logs, the balancer's access log.
     Raises:
         UsageError: the scenario has no such server.
@@ -73,7 +75,8 @@ async def play(
     place = folder if folder is not None else Path(tempfile.gettempdir())
     name = f"keepalign-lab-{secrets.token_hex(3)}"
     folders = tuple(place / f"{name}-{variant}" for variant in variants)
-    ports, done = Ports(), dict.fromkeys(variants, 0)
+    ports = ports if ports is not None else Ports()
+    done = dict.fromkeys(variants, 0)
 
     def count(variant: str) -> Callable[[int, int], None]:
         def told(finished: int, _total: int) -> None:
