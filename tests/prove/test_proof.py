@@ -17,11 +17,12 @@ from keepalign.join import Loaded
 from keepalign.lab import experiment, loop
 from keepalign.lab.experiment import Experiment, Run, What
 from keepalign.lab.lag import Lags, Late
+from keepalign.lab.scale import choose
 from keepalign.lab.tasks import Ports
 from keepalign.model.proof import Verdict
 from keepalign.model.setting import value_of
 from keepalign.model.timers import Role
-from keepalign.model.trace import BalancerRecord, ClientRecord, Ending, Trace
+from keepalign.model.trace import BalancerRecord, ClientFailure, ClientRecord, Ending, Trace
 from keepalign.prove import proof, traffic
 from keepalign.prove.attribute import LB_IDLE, PROXY_READ, STALE
 from keepalign.prove.proof import Progress, prepare, prove
@@ -134,6 +135,35 @@ def test_failure_without_a_finding_means_that_nothing_holds(
     FakeLab(monkeypatch, {"as it is": gave_up(2)})
     proven = loop.run(prove(small_stack.load(small_stack.write(tmp_path)), seed=1))
     assert not proven.proof.holds
+
+
+def test_request_that_overran_its_declaration_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = SLOW.replace('longest_silence = "90s"', 'longest_silence = "1s"')
+    loaded = small_stack.load(
+        small_stack.write(
+            tmp_path, endpoints=streams, keep_alive_s=200, timeout_s=300, delay_s=300,
+            gunicorn='"--bind", ":8000", "--workers", "40", "--timeout", "45"',
+        )
+    )  # fmt: skip
+    paths = [*loaded.stack.paths, *prepare(loaded)[1].stack.paths]
+    declared = choose(paths).down(Duration.of(s=90)).us / 1000
+
+    def ended(took: float, how: Ending) -> tuple[ClientRecord, BalancerRecord]:
+        cut = ClientFailure.NONE if how is Ending.RESPONSE else ClientFailure.BODY_CUT_SHORT
+        return request(
+            how, took=took, first_byte=50, target_status=200, endpoint="/slow", headers_sent=True, failure=cut
+        )
+
+    killed = [ended(declared * 0.8, Ending.TARGET_FIN) for _ in range(70)]
+    whole = [ended(declared, Ending.RESPONSE) for _ in range(70)]
+    late = ended(declared * 1.5, Ending.TARGET_FIN)
+    lab = FakeLab(monkeypatch, {"before": killed, "after": [*whole, late]})
+    with pytest.raises(LabError, match=r"too busy to measure: /slow took .* and more, where .* \(as run\)"):
+        loop.run(prove(loaded, seed=1))
+    lab.made["after"] = [*whole, killed[0]]
+    assert not loop.run(prove(loaded, seed=1)).proof.holds, "cut in time, the limit is to blame"
 
 
 def test_hidden_cause_gets_a_run_with_its_own_edits_taken_back(

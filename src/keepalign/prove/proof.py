@@ -136,7 +136,7 @@ async def prove(
         causes = dict.fromkeys(finding.cause for finding in findings)
         rows = [verdict.explained(cause, why[cause] or _NO_EDIT, findings, before, None) for cause in causes]
     proof = _proof(lab, first.target, runs, rows)
-    _assert_measured(proof, runs)
+    _assert_measured(proof, runs, after)
     return Proven(proof, tuple(lab.folders), repaired, before, after)
 
 
@@ -169,16 +169,44 @@ async def _rows(
     return rows
 
 
-def _assert_measured(proof: Proof, runs: Sequence[Run]) -> None:
+def _assert_measured(proof: Proof, runs: Sequence[Run], after: Run | None) -> None:
     """Raises: LabError: the proof does not hold, and the machine was busier than the scale allows for."""
+    if not proof.faults:
+        return
+    hint = "run it again when less is going on, or on more processors"
     waited = max(run.server_lags.share(100) for run in runs)
-    if proof.faults and waited > scale.SMALLEST_DIFFERENCE:
+    if waited > scale.SMALLEST_DIFFERENCE:
         raise LabError(
             f"this machine was too busy to measure: servers waited up to {rough(waited)} for a processor, "
             f"and times were scaled for {scale.SMALLEST_DIFFERENCE} at most; what did not hold: "
             f"{proof.faults[0]}",
-            hint="run it again when less is going on, or on more processors",
+            hint=hint,
         )
+    if after is not None and (late := _overrun(after)):
+        raise LabError(f"this machine was too busy to measure: {late}", hint=hint)
+
+
+def _overrun(after: Run) -> str:
+    """What was cut after the fix only because it took longer than it is declared to, in words; else empty.
+
+    Every limit on whole requests is above the longest declared one by then. An application that waits in many
+    small steps is late by the sum of all of them, which no single look at the machine shows.
+    """
+    failed = attribute.failures(after)
+    if not failed or {one.cause for one in failed} - {attribute.WORKER, attribute.CUT}:
+        return ""
+    declared = {e.path: e.longest_request for e in after.experiment.workload.endpoints}
+    longest = max(failed, key=lambda one: one.client.ended - one.client.sent)
+    limit = declared.get(longest.client.endpoint)
+    if limit is None:
+        return ""
+    took, as_run = longest.client.ended - longest.client.sent, after.experiment.scale.down(limit)
+    if took <= as_run + scale.SMALLEST_DIFFERENCE:
+        return ""
+    return (
+        f"{longest.client.endpoint} took {rough(took)} and more, where {rough(as_run)} are declared (as run), "
+        f"and was cut ({longest.how})"
+    )
 
 
 def _name() -> str:
