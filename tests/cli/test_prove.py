@@ -41,7 +41,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_apache_is_exit_code_5_and_names_the_line_that_installs_it(
     command: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(apache_httpd, "_search_path", lambda: "/nowhere")
+    monkeypatch.setattr(apache_httpd, "search_path", lambda: "/nowhere")
     apache_httpd.find.cache_clear()
     try:
         assert run(command) == 5

@@ -356,7 +356,7 @@ def test_include_of_an_unknown_file_is_an_error_with_its_place() -> None:
 
 def test_missing_apache_names_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    monkeypatch.setattr(apache_httpd, "_search_path", lambda: "/nowhere")
+    monkeypatch.setattr(apache_httpd, "search_path", lambda: "/nowhere")
     apache_httpd.find.cache_clear()
     try:
         with pytest.raises(LabError) as raised:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from tests.lab.servers.running import ONE, endpoint, hop, needs
 from keepalign.errors import LabError
 from keepalign.lab import servers
 from keepalign.lab.recipes import Launch
+from keepalign.lab.recipes import nginx as recipe
 from keepalign.lab.scale import Scale
-from keepalign.lab.servers import Place, gunicorn, nginx, nodejs
+from keepalign.lab.servers import Place, gunicorn, nodejs
 from keepalign.model.path import Hop, Product
 from keepalign.model.setting import Disabled, Unknown, Unlimited
 from keepalign.model.source import Origin, OriginKind
@@ -235,9 +237,9 @@ def test_missing_server_comes_with_the_command_that_installs_it(
     def nothing(*_: object, **__: object) -> None:
         return None
 
-    for module in (nginx, nodejs):
-        module._find.cache_clear()
-        monkeypatch.setattr(module.shutil, "which", nothing)
+    for found in (recipe.find, nodejs._find):
+        found.cache_clear()
+    monkeypatch.setattr(shutil, "which", nothing)
     for module in (gunicorn, servers.uvicorn):
         module._version.cache_clear()
     monkeypatch.setattr(gunicorn, "find_spec", nothing)
@@ -246,7 +248,7 @@ def test_missing_server_comes_with_the_command_that_installs_it(
     with pytest.raises(LabError) as raised:
         servers.launch(one, Place(tmp_path, 8080, None, ONE, ()), "SIGTERM")
     assert "is missing" in raised.value.message
-    for cached in (nginx._find, nodejs._find, gunicorn._version, servers.uvicorn._version):
+    for cached in (recipe.find, nodejs._find, gunicorn._version, servers.uvicorn._version):
         cached.cache_clear()
 
 

@@ -7,7 +7,6 @@ written out in front of it and behind it.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ from typing import Final
 
 from keepalign.defaults import load
 from keepalign.errors import LabError
-from keepalign.lab.recipes import Launch
+from keepalign.lab.recipes import Launch, difference, nobody, search_path
 from keepalign.lab.recipes._apache_edits import Apache, Rewriter, backends
 from keepalign.model.path import Product
 from keepalign.model.source import Edit, SourceText, Span, edited
@@ -47,7 +46,7 @@ def find() -> Apache:
 
     Raises: LabError: there is none, or its modules are not where distributions keep them.
     """
-    program = next(filter(None, (shutil.which(n, path=_search_path()) for n in ("apache2", "httpd"))), None)
+    program = next(filter(None, (shutil.which(n, path=search_path()) for n in ("apache2", "httpd"))), None)
     if program is None:
         raise LabError(_MISSING, hint=_INSTALL)
 
@@ -62,11 +61,6 @@ def find() -> Apache:
         raise LabError(f"the modules of {program} are in none of {', '.join(_MODULE_FOLDERS)}", hint=_INSTALL)
     built_in = frozenset(re.sub(r"^mod_|\.c$", "", line.strip()) for line in ask("-l").splitlines()[1:])
     return Apache(program, version[1], modules, built_in)
-
-
-def _search_path() -> str:
-    # The program lies in sbin, which an ordinary user's PATH may lack.
-    return os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +137,9 @@ def rewrite(
         )
         for file in files
     }
-    diff = "".join(_diff(texts[file], text) for file, text in done.items())
+    diff = "".join(difference(texts[file], text) for file, text in done.items())
     included_texts = {files[file]: text for file, text in done.items() if file != source.file}
     return Rewritten(done[source.file], diff, included_texts)
-
-
-def _diff(source: SourceText, text: bytes) -> str:
-    before, after = (
-        data.decode("utf-8", "replace").splitlines(keepends=True) for data in (source.data, text)
-    )
-    return "".join(difflib.unified_diff(before, after, f"a/{source.file}", f"b/{source.file}", n=0))
 
 
 def _includes(directives: Iterable[Directive]) -> list[tuple[Directive, list[str]]]:
@@ -210,19 +197,10 @@ def _runtime(folder: Path) -> str:
     """What the configuration leaves to the image: where files go, and as whom to run."""
     lines = [f"PidFile {folder}/{_PID_FILE}", f"DefaultRuntimeDir {folder}", "Mutex pthread"]
     if os.geteuid() == 0:
-        lines += ["User nobody", "Group nogroup" if _has_group("nogroup") else "Group nobody"]
+        user, group = nobody()
+        lines += [f"User {user}", f"Group {group}"]
     lines += ["<IfModule mime_module>", f"TypesConfig {folder}/mime.types", "</IfModule>"]
     return "\n" + "\n".join(lines) + "\n"
-
-
-def _has_group(name: str) -> bool:
-    import grp
-
-    try:
-        grp.getgrnam(name)
-    except KeyError:
-        return False
-    return True
 
 
 def launch(
@@ -238,7 +216,7 @@ def launch(
         (folder / name).write_bytes(text)
     return Launch(
         argv=(find().program, "-D", "FOREGROUND", "-f", str(folder / "httpd.conf")),
-        env={**environment, "PATH": _search_path(), "LANG": "C"},
+        env={**environment, "PATH": search_path(), "LANG": "C"},
         cwd=str(folder),
         stop_signal=stop_signal,
         port=port,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from keepalign.lab.recipes import Launch
+from keepalign.lab.recipes import Launch, nobody
 from keepalign.lab.recipes.apache_httpd import find
 from keepalign.lab.servers._times import (
     choice,
@@ -17,7 +17,7 @@ from keepalign.lab.servers._times import (
     server_idle,
     switched_off,
 )
-from keepalign.lab.servers.place import Place, nobody
+from keepalign.lab.servers.place import Place
 from keepalign.model.path import Hop
 from keepalign.model.timers import Role
 from keepalign.units import Duration

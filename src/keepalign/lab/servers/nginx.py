@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
-from functools import cache
 from typing import Final
 
-from keepalign.errors import LabError
-from keepalign.lab.recipes import Launch
+from keepalign.lab.recipes import Launch, nobody
+from keepalign.lab.recipes.nginx import find
 from keepalign.lab.servers._times import choice, limit, milliseconds, scaled, server_idle, switched_off
-from keepalign.lab.servers.place import Place, nobody
+from keepalign.lab.servers.place import Place
 from keepalign.model.path import Hop
 from keepalign.model.timers import Role
 
-_INSTALL: Final = "install it (Debian, Ubuntu: apt-get install --no-install-recommends nginx-light)"
 # Written once the ports are bound.
 _PID_FILE: Final = "nginx.pid"
 _RETRIES: Final = {
@@ -26,37 +21,21 @@ _RETRIES: Final = {
 }
 
 
-@cache
-def _find() -> tuple[str, str]:
-    """The program and its version."""
-    # It lies in sbin, which an ordinary user's PATH may lack.
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"))
-    program = shutil.which("nginx", path=path)
-    if program is None:
-        raise LabError("nginx is missing", hint=_INSTALL)
-    answer = subprocess.run([program, "-v"], capture_output=True, text=True, timeout=20, check=False)
-    found = re.search(r"nginx/(\d+\.\d+\.\d+)", answer.stderr)
-    if found is None:
-        raise LabError(f"{program} -v does not answer as nginx does", hint=_INSTALL)
-    return program, found[1]
-
-
 def version(hop: Hop) -> str:
     """ "nginx 1.22.1"."""
     _pools(hop)
     choice(hop, "retries", *_RETRIES)
-    return f"nginx {_find()[1]}"
+    return f"nginx {find().version}"
 
 
 def launch(hop: Hop, place: Place, stop_signal: str) -> Launch:
     """A proxy to the backend of `place`, or a server that answers everything at once."""
     place.needs_no_application(hop)
-    program, _ = _find()
     text = "\n".join([*_main(hop, place), "http {", *_http(hop, place), "}", ""])
     file = place.folder / "nginx.conf"
     file.write_text(text, "utf-8")
     return Launch(
-        argv=(program, "-p", str(place.folder), "-e", "stderr", "-c", str(file), "-g", "daemon off;"),
+        argv=(find().program, "-p", str(place.folder), "-e", "stderr", "-c", str(file), "-g", "daemon off;"),
         env=place.environment(),
         cwd=str(place.folder),
         stop_signal=stop_signal,

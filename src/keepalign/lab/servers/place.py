@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,15 +59,3 @@ class Place:
                 f"and {slow[0].path} takes longer",
                 hint="put an application behind it, or declare quick endpoints only",
             )
-
-
-def nobody() -> tuple[str, str]:
-    """The user and the group that have no rights, for servers that root starts; names differ by system.
-
-    Raises: LabError: there is no such user.
-    """
-    try:
-        user = pwd.getpwnam("nobody")
-        return user.pw_name, grp.getgrgid(user.pw_gid).gr_name
-    except KeyError:
-        raise LabError("there is no user nobody here to run servers as", hint="do not run as root") from None
