@@ -65,17 +65,16 @@ backend-keepalive-below-lb-idle
             idle timeout of 60 s (Apache KeepAliveTimeout, nginx
             keepalive_timeout, gunicorn keepalive, Node keepAliveTimeout); raise
             the target first, and leave the balancer as it is.
-  or        target-closed-mid-request, if: logs and exit code of 10.0.0.1:80 at
+  or        target-closed-mid-request: logs and exit code of 10.0.0.1:80 at
             2026-11-22 10:01:40 UTC: a crash, an out-of-memory kill (137), a
             restart?
-            target-malformed-response, if: /orders asked of 10.0.0.1:80 with
-            `curl -v` from within the network: a broken header, or more than 32
-            KB of them?
-            keepalive-margin-thin, if: is the target's keep-alive timeout above
-            the balancer's idle timeout, but by a few seconds at most?
-            backend-keepalive-below-proxy-idle, if: does a proxy in 10.0.0.1:80
-            pool connections? `keepalign check PATH` compares it with its
-            server.
+            target-malformed-response: /orders asked of 10.0.0.1:80 with `curl
+            -v` from within the network: a broken header, or more than 32 KB of
+            them?
+            keepalive-margin-thin: is the target's keep-alive timeout above the
+            balancer's idle timeout, but by a few seconds at most?
+            backend-keepalive-below-proxy-idle: does a proxy in 10.0.0.1:80 pool
+            connections? `keepalign check PATH` compares it with its server.
   next      keepalign explain backend-keepalive-below-lb-idle
             keepalign check PATH --in-front aws-alb:idle_timeout=60s
 
@@ -92,10 +91,10 @@ lb-idle-below-response-time
   cure      raise the balancer's idle_timeout above the longest silence of the
             application, or make the application answer sooner; then the
             targets' keep-alive has to be raised first.
-  or        sync-worker-behind-lb, if: is /reports fast otherwise, and does the
+  or        sync-worker-behind-lb: is /reports fast otherwise, and does the
             server of 10.0.0.1:80 serve one connection per worker?
-            keepalive-holds-workers, if: is /reports fast otherwise, and were
-            all workers of 10.0.0.1:80 held by idle connections?
+            keepalive-holds-workers: is /reports fast otherwise, and were all
+            workers of 10.0.0.1:80 held by idle connections?
   next      keepalign explain lb-idle-below-response-time
             keepalign check PATH --in-front aws-alb:idle_timeout=60s
 

@@ -80,7 +80,7 @@ def _block(group: CauseGroup) -> list[Line]:
     lines += _item("means", group.meaning)
     lines += _item("cure", group.cure)
     for n, candidate in enumerate(example.candidates):
-        lines += _item("or" if n == 0 else "", f"{candidate.cause}, if: {harmless(candidate.decide)}")
+        lines += _item("or" if n == 0 else "", f"{candidate.cause}: {harmless(candidate.decide)}")
     for n, step in enumerate(group.next_steps):
         lines.append(line(_FIRST.format("next" if n == 0 else ""), (step, "cyan")))
     return lines
