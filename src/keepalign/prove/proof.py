@@ -204,8 +204,8 @@ def _overrun(after: Run) -> str:
     if took <= as_run + scale.SMALLEST_DIFFERENCE:
         return ""
     return (
-        f"{longest.client.endpoint} took {rough(took)} and more, where {rough(as_run)} are declared (as run), "
-        f"and was cut ({longest.how})"
+        f"{longest.client.endpoint} took {rough(took)} and more, where {rough(as_run)} are declared (as run),"
+        f" and was cut ({longest.how})"
     )
 
 
