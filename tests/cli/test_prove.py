@@ -17,6 +17,7 @@ import pytest
 from tests.lab import small_stack
 
 from keepalign.cli import run
+from keepalign.join import load_stack
 from keepalign.lab.recipes import apache_httpd, gunicorn
 from keepalign.lab.recipes._apache_edits import Apache
 from keepalign.prove import traffic
@@ -96,6 +97,38 @@ def test_file_in_no_folder_is_told_before_anything_runs(
     said = capsys.readouterr()
     assert f"{file}: there is no folder" in said.err
     assert "loading" not in said.err
+
+
+def two_services(folder: Path) -> list[str]:
+    """Two small stacks below one folder, and the names of their targets."""
+    for name in ("one", "two"):
+        small_stack.write(folder / name)
+    return [target.name for target in load_stack([str(folder)]).targets]
+
+
+def test_target_has_to_be_there_and_json_holds_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = two_services(tmp_path)
+    assert len(names) == 2
+    assert run(["prove", str(tmp_path), "--target", "three"]) == 2
+    assert f"there is no target 'three'\nhint: there are: {', '.join(names)}" in capsys.readouterr().err
+    assert run(["prove", str(tmp_path), "--format", "json"]) == 2
+    assert "holds one proof, and there are 2 targets\nhint: give --target" in capsys.readouterr().err
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("short")
+def test_several_services_are_proved_one_after_the_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = two_services(tmp_path)
+    assert run(["prove", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert [out.count(f"Run: {name}, ") for name in names] == [1, 1]
+    assert out.count("✓ The proof holds") == 2
+    assert run(["prove", str(tmp_path), "--target", names[1], "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["target"] == names[1]
 
 
 @pytest.mark.lab

@@ -13,6 +13,9 @@ from keepalign.errors import UsageError
 from keepalign.units import Duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from keepalign.join import Loaded
     from keepalign.prove.proof import Proven
 
 
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", default=1, show_default=True, help="Of the traffic: the same seed, the same requests."
 )
+@click.option("--target", default="", metavar="NAME", help="One of several services; else each in turn.")
 @click.option("--keep", is_flag=True, help="Keep the runs' folders, and show what the lab replaced.")
 def command(
     paths: tuple[str, ...],
@@ -41,6 +45,7 @@ def command(
     longest_silence: Duration | None,
     formats: tuple[Output, ...],
     seed: int,
+    target: str,
     keep: bool,
 ) -> int:
     """Run the stack below PATH… behind a faithful balancer: before the fix and after it.
@@ -48,19 +53,38 @@ def command(
     The servers are real and run your own configuration and flags on loopback; only ports, paths and scaled
     times are replaced. Open-loop traffic and one rolling deploy, the same before and after. Nothing below
     PATH is changed, and every process is ended, also on Ctrl-C. Takes about half a minute; a stack without
-    findings runs once, as it is.
+    findings runs once, as it is. Several services are proved one after the other.
     """
     from keepalign.cli._proof import run_proof
 
     for output in formats:
         _check_folder(output)
     loaded = _options.load(paths, in_front, longest_request, longest_silence)
-    proven = run_proof(loaded, seed=seed, keep=keep)
+    names = _wanted(loaded, target, formats)
+    proven = [run_proof(loaded.only(name), seed=seed, keep=keep) for name in names or [""]]
     for output in formats:
         _write(output, proven)
     if keep:
-        _tell_kept(proven, err=any(output.format == "json" and not output.file for output in formats))
-    return 0 if proven.proof.holds else 1
+        for one in proven:
+            _tell_kept(one, err=any(output.format == "json" and not output.file for output in formats))
+    return 0 if all(one.proof.holds for one in proven) else 1
+
+
+def _wanted(loaded: Loaded, target: str, formats: tuple[Output, ...]) -> list[str]:
+    """The names of the targets to prove; none where there is nothing to run, which the proof tells.
+
+    Raises: UsageError: there is no such target, or several are to go into one JSON document.
+    """
+    names = [one.name for one in loaded.targets]
+    if target and target not in names:
+        raise UsageError(f"there is no target {target!r}", hint=f"there are: {', '.join(names)}")
+    wanted = [target] if target else names
+    if len(wanted) > 1 and any(output.format == "json" for output in formats):
+        raise UsageError(
+            f"a JSON document holds one proof, and there are {len(wanted)} targets",
+            hint=f"give --target NAME: {', '.join(names)}",
+        )
+    return wanted
 
 
 def _check_folder(output: Output) -> None:
@@ -70,17 +94,19 @@ def _check_folder(output: Output) -> None:
         raise UsageError(f"{output.file}: there is no folder {folder}", hint="make it, or name another file")
 
 
-def _write(output: Output, proven: Proven) -> None:
+def _write(output: Output, proven: Sequence[Proven]) -> None:
     """Raises: UsageError: the output cannot be written."""
     if output.format == "json":
         from keepalign.reports import proof_v1
 
-        _options.emit(output, proof_v1.render(proven.proof, proven.repair.plan.changes))
+        (one,) = proven
+        _options.emit(output, proof_v1.render(one.proof, one.repair.plan.changes))
         return
     from keepalign.cli._proof import changes_of
     from keepalign.reports.proof import report
 
-    _options.emit_lines(output, report(proven.proof, changes_of(proven)))
+    lines = [line for one in proven for line in ((), *report(one.proof, changes_of(one)))]
+    _options.emit_lines(output, lines[1:])
 
 
 def _tell_kept(proven: Proven, *, err: bool) -> None:

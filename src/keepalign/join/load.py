@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from keepalign.errors import NothingToRead, UsageError
@@ -29,6 +29,8 @@ class _Request:
     longest_request: Duration | None
     longest_silence: Duration | None
     standard_input: bytes
+    only: str = ""
+    """Name of the one target that is wanted; empty: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,20 @@ class Loaded:
     def reread(self, overlay: Mapping[str, bytes]) -> Loaded:
         """The same roots with some files' bytes replaced: what `fix` would leave."""
         return _load(self.request, overlay)
+
+    def only(self, target: str) -> Loaded:
+        """The same with this target alone, and the paths through it; so is what reread() makes of it."""
+        return _only(replace(self, request=replace(self.request, only=target)))
+
+
+def _only(loaded: Loaded) -> Loaded:
+    name = loaded.request.only
+    if not name:
+        return loaded
+    targets = tuple(target for target in loaded.targets if target.name == name)
+    wanted = {path for target in targets for path in target.paths}
+    paths = tuple(path for path in loaded.stack.paths if path.name in wanted)
+    return replace(loaded, targets=targets, stack=replace(loaded.stack, paths=paths))
 
 
 def load_stack(
@@ -88,7 +104,7 @@ def _load(request: _Request, overlay: Mapping[str, bytes]) -> Loaded:
     notes = (*tree.notes, *joined.notes)
     if not (joined.stack.paths or joined.stack.unjoined or notes):
         _nothing(tree, request.roots)
-    return Loaded(
+    loaded = Loaded(
         stack=joined.stack,
         sources=tree.sources,
         targets=joined.targets,
@@ -97,6 +113,7 @@ def _load(request: _Request, overlay: Mapping[str, bytes]) -> Loaded:
         workload=declarations.workload(),
         request=request,
     )
+    return _only(loaded)
 
 
 def _nothing(tree: Tree, roots: Sequence[str]) -> NoReturn:
