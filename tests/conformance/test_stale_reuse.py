@@ -35,7 +35,6 @@ from keepalign.lab import loop
 from keepalign.lab.arrivals import Schedule, merge, poisson
 from keepalign.lab.balancer import LabBalancer
 from keepalign.lab.clock import LoopClock
-from keepalign.lab.ending import supervised
 from keepalign.lab.lag import PROGRAM, Lags, Late, measure, watched
 from keepalign.lab.load import LoadGenerator
 from keepalign.lab.supervisor import Supervisor
@@ -165,7 +164,7 @@ async def measured(folder: Path) -> Measured:
     ports = Ports()
     targets = [ports.take() for _ in range(TARGETS)]
     front = ports.take()
-    async with supervised(folder) as supervisor, AsyncExitStack() as stack:
+    async with Supervisor.start(folder) as supervisor, AsyncExitStack() as stack:
         await start_nginx(supervisor, "targets", target_conf(targets), targets[-1])
         relay = await stack.enter_async_context(DelayRelay(clock, up=ONE_WAY, down=ONE_WAY))
         links = [await relay.listen(port) for port in targets]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -440,3 +440,24 @@ def test_same_seed_gives_the_same_ids() -> None:
         assert len(first[0]) == 24
 
     _run(main)
+
+
+def test_balancer_that_is_cancelled_while_it_ends_closes_its_log(tmp_path: Path) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        balancer = LabBalancer(_config(), clock=LoopClock(loop), seed=1, log_path=tmp_path / "access.log")
+        await balancer.__aenter__()
+        _, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+        await asyncio.sleep(0.01)
+        leaving = asyncio.create_task(balancer.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert balancer._log is not None
+        assert balancer._log.closed
+        writer.close()
+        with suppress(ConnectionResetError):
+            await writer.wait_closed()
+
+    run(main())

@@ -165,3 +165,22 @@ def test_kept_folder_holds_configuration_and_logs(tmp_path: Path) -> None:
     loop.run(run(one, tmp_path / "run", Ports(), keep=True))
     assert {path.name for path in (tmp_path / "run").iterdir()} >= {"access.log", "task-1"}
     assert b"KeepAliveTimeout 9000ms" in (tmp_path / "run" / "task-1" / "httpd.conf").read_bytes()
+
+
+@pytest.mark.lab
+def test_cancelled_run_replaces_none_of_the_tasks_that_its_end_ends(tmp_path: Path) -> None:
+    loaded = small_stack.load(small_stack.write(tmp_path / "stack"))
+
+    async def main() -> None:
+        under_load = asyncio.Event()
+        one = run(experiment(loaded), tmp_path / "run", Ports(), progress=lambda *_: under_load.set())
+        task = asyncio.create_task(one)
+        async with asyncio.timeout(30):
+            await under_load.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    loop.run(main())
+    assert not (tmp_path / "run").exists()

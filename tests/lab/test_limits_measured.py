@@ -311,6 +311,37 @@ def test_limit_of_a_proxy_is_on_silence_and_not_on_the_response(
     measured(body)
 
 
+@pytest.mark.parametrize(
+    ("lines", "held"),
+    [
+        ("proxy_http_version 1.0; proxy_buffering on;", True),
+        ("proxy_http_version 1.0; proxy_buffering off;", False),
+        ("proxy_http_version 1.1; proxy_buffering on;", False),
+    ],
+)
+def test_buffering_nginx_holds_a_stream_without_chunks_until_its_end(
+    lines: str, held: bool, measured: Measured
+) -> None:
+    """To HTTP/1.0 gunicorn sends no chunks; nginx then waits for a full buffer, the head included."""
+
+    async def body(supervisor: Supervisor) -> None:
+        port = await run_gunicorn(supervisor, "--workers", "2", "--timeout", "30")
+        location = f"location /as/ {{ {lines} proxy_pass http://backend/; }}"
+        front = await run_nginx(supervisor, port, location)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        reader, writer = await asyncio.open_connection("127.0.0.1", front)
+        writer.write(head("/as/stream"))
+        assert await reader.read(1)
+        first_s = clock() - began
+        assert (await reader.read()).count(b"piece") == 14
+        writer.close()
+        # Fourteen pieces, 0.3 s apart: 4.2 s in all.
+        assert (first_s > 3.5) == held
+
+    measured(body)
+
+
 def test_limit_of_a_sync_worker_is_on_the_whole_response(measured: Measured) -> None:
     """A stream is cut in its body, a silent request is answered 500, and Apache in front relays both."""
 

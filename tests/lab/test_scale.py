@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from keepalign.join import load_stack
 from keepalign.lab.scale import Comparison, Scale, Timer, choose, comparisons
-from keepalign.model.lifecycle import Lifecycle
+from keepalign.model.lifecycle import Lifecycle, StopStep
 from keepalign.model.path import Hop, Product, RequestPath
-from keepalign.model.setting import Disabled, Explicit, Setting, Unlimited
+from keepalign.model.setting import Disabled, Explicit, Setting, Unknown, Unlimited
 from keepalign.model.source import Origin, OriginKind
 from keepalign.model.timers import Role
 from keepalign.model.workload import Endpoint
 from keepalign.units import Duration
 
-STORY = Path(__file__).parents[2] / "examples" / "orders-api"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 NOWHERE = Origin(OriginKind.ASSUMED)
 
 
@@ -56,9 +56,10 @@ def path(
     return RequestPath("one /", "/", (alb, httpd, app), lifecycle, (endpoint,))
 
 
-def test_story_before_and_after_its_fix_takes_ten() -> None:
-    paths = [p for variant in ("broken", "fixed") for p in load_stack([str(STORY / variant)]).stack.paths]
-    assert choose(paths) == Scale(10)
+@pytest.mark.parametrize("story", ["orders-api", "orders-api-nginx"])
+def test_story_before_and_after_its_fix_takes_ten(story: str) -> None:
+    folders = [str(EXAMPLES / story / variant) for variant in ("broken", "fixed")]
+    assert choose([path for folder in folders for path in load_stack([folder]).stack.paths]) == Scale(10)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +129,38 @@ def test_what_has_no_length_is_compared_with_nothing() -> None:
     ):
         httpd = Hop("httpd", Product.APACHE_HTTPD, {Role.SERVER_IDLE: setting})
         assert comparisons([RequestPath("p", "/", (alb, httpd))]) == []
+
+
+def stopped(grace: Setting, stop_timeout: Setting, *, request: int) -> RequestPath:
+    """ALB and gunicorn, whose container is stopped."""
+    app = Hop("app", Product.GUNICORN, {Role.SHUTDOWN_GRACE: grace})
+    endpoint = Endpoint("/", None, Duration.of(s=request), NOWHERE)
+    steps = (StopStep("app", "SIGTERM", stop_timeout), StopStep("sidecar", "SIGTERM", stop_timeout))
+    lifecycle = Lifecycle("aws_ecs", Unlimited(option="delay", origin=NOWHERE), steps)
+    return RequestPath("p", "/", (Hop("alb", Product.AWS_ALB, {}), app), lifecycle, (endpoint,))
+
+
+def test_ends_of_a_stop_keep_their_order() -> None:
+    # In whole seconds a grace of 55 s and SIGKILL after 60 s would both become one second at factor 60.
+    one = stopped(explicit("graceful_timeout", 55), explicit("stopTimeout", 60), request=45)
+    names = [(pair.first.name, pair.second.name) for pair in comparisons([one])]
+    assert names == [
+        ("app graceful_timeout", "app stopTimeout"),
+        ("app graceful_timeout", "request of /"),
+        ("app stopTimeout", "request of /"),
+    ]
+    assert choose([one]).factor == 14  # 4 s, and 100 ms late, before 4.29 s
+
+
+def test_ends_of_a_stop_that_have_no_length_are_compared_with_nothing() -> None:
+    unlimited = Unlimited(option="graceful_timeout", origin=NOWHERE)
+    unknown = Unknown(option="stopTimeout", origin=NOWHERE, reason="a variable")
+    assert comparisons([stopped(unlimited, unknown, request=45)]) == []
+
+
+def test_request_that_outlasts_the_stop_timeout_does_so_at_any_speed() -> None:
+    one = stopped(explicit("graceful_timeout", 100), explicit("stopTimeout", 2), request=4)
+    assert choose([one]).factor == 20  # 100 ms before 200 ms
 
 
 def test_moved_values_are_named_and_a_millisecond_is_no_move() -> None:

@@ -320,3 +320,60 @@ def test_killed_supervisor_takes_its_processes_along_and_is_reported(tmp_path: P
 
     run(main())
     assert not (tmp_path / "run").exists()
+
+
+def test_cancelled_again_while_it_ends_it_waits_for_its_last_process(tmp_path: Path) -> None:
+    async def main() -> None:
+        started: asyncio.Future[ProcessHandle] = asyncio.get_running_loop().create_future()
+
+        async def hold() -> None:
+            async with Supervisor.start(tmp_path / "run") as sup:
+                # Ends two seconds after its stop signal, by force.
+                handle = await spawn(sup, "sleep", "60", stop_signal="SIGWINCH")
+                started.set_result(handle)
+                await handle.wait()
+
+        task = asyncio.create_task(hold())
+        handle = await started
+        for _ in range(3):
+            task.cancel()
+            await asyncio.wait([task], timeout=0.05)
+        assert not task.done(), "it is still ending its process"
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert handle.returncode is not None
+        assert not (tmp_path / "run").exists()
+
+    run(main())
+
+
+@pytest.mark.parametrize("after_ms", [0, 1, 5, 20, 40, 60, 100])
+def test_cancelled_while_starting_it_leaves_nothing(tmp_path: Path, after_ms: int) -> None:
+    async def main() -> None:
+        async def hold() -> None:
+            async with Supervisor.start(tmp_path / "run"):
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(hold())
+        await asyncio.wait([task], timeout=after_ms / 1000)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main())
+    assert not (tmp_path / "run").exists()
+
+
+def test_spawn_that_is_cancelled_while_the_run_ends_is_cancelled(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Supervisor.start(tmp_path / "run") as sup:
+            spawning = asyncio.create_task(spawn(sup, "sleep", "60"))
+            await asyncio.sleep(0)
+            assert sup._process.stdin is not None
+            sup._process.stdin.close()  # as the end of the run begins
+            spawning.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await spawning
+
+    run(main())
+    assert not (tmp_path / "run").exists()

@@ -90,6 +90,11 @@ def refused_by_the_balancer() -> Requests:
         (closed(400), UNEXPLAINED, "are all its threads busy"),
         (closed(None), UNEXPLAINED, "a new connection"),
         (closed(499.5, took=900), "target-closed-mid-request", "after 900 ms of work"),
+        # gunicorn before 22.0 closes without an answer when its limit strikes.
+        (closed(400, took=4960), "target-closed-mid-request", ""),
+        (closed(400, took=5300), WORKER, "the worker was killed after 5.3 s, and closed the connection"),
+        (closed(None, took=7300, how=Ending.TARGET_RST), WORKER, ""),
+        (closed(400, took=7600), "target-closed-mid-request", ""),
         (request(Ending.IDLE_TIMEOUT, took=6000, status=504), LB_IDLE, "idle timer fired"),
         (
             request(
@@ -229,6 +234,26 @@ def test_request_cut_by_a_stop_is_laid_on_the_stop(
     assert failed.cause == cause
 
 
+@pytest.mark.parametrize(
+    ("container", "took", "cause"),
+    [
+        ("app", 3210, NOT_GRACEFUL),
+        ("app", 2900, "target-closed-mid-request"),
+        # The limit of another container.
+        ("httpd", 3210, "target-closed-mid-request"),
+    ],
+)
+def test_request_cut_at_the_end_of_the_servers_own_grace_is_laid_on_it(
+    loaded: Loaded, container: str, took: float, cause: str
+) -> None:
+    # gunicorn's graceful_timeout, 30 s, runs as 3 s.
+    signalled = TraceEvent(at(1200), EventKind.TASK_STOP_SIGNAL, f"{TARGET}/{container}")
+    (failed,) = failures(run(loaded, [closed(400, took=took)], events=[signalled]))
+    assert failed.cause == cause
+    if cause == NOT_GRACEFUL:
+        assert failed.how == "app cut it 3.0 s after the stop signal, when its own grace of 3 s was over"
+
+
 def played(text: str) -> RequestPath:
     """The broken path of a scenario on one server."""
     return read(text.encode(), "one.toml").cases[0].broken
@@ -240,12 +265,12 @@ says = "s"
 shows = "502"
 on = "nginx"
 [hop.web]
-product = "nginx"
-settings = { server_idle = "75s", upstream_pool_idle = "60s" }
-traits = { pool = "on" }
+product = "{web}"
+settings = {{ server_idle = "75s", upstream_pool_idle = "60s" }}
+traits = {{ {traits} }}
 [hop.app]
 product = "nginx"
-settings = { server_idle = "%s" }
+settings = {{ server_idle = "{keep}" }}
 [endpoint.quick]
 [traffic.quick]
 every = "1s"
@@ -253,32 +278,89 @@ run_for = "1s"
 """
 
 
-@pytest.mark.parametrize(("keep", "cause"), [("5s", INNER_STALE), ("75s", "target-generated-error")])
-def test_502_of_a_proxy_at_once_is_its_own_stale_connection(loaded: Loaded, keep: str, cause: str) -> None:
-    made = run(loaded, [answered(502, 3)])
-    made = replace(made, experiment=replace(made.experiment, paths=(played(PROXY % keep),)))
-    (failed,) = failures(made)
-    assert failed.cause == cause
+def behind(web: str, traits: str, keep: str) -> RequestPath:
+    """An nginx that keeps connections for `keep`, behind a proxy that keeps them for 60 s."""
+    return played(PROXY.format(web=web, traits=traits, keep=keep))
 
 
-def test_504_of_a_request_that_takes_no_time_is_a_wait_for_a_worker(loaded: Loaded) -> None:
-    text = """
-        title = "t"
-        says = "s"
-        shows = "504"
-        on = "gunicorn-sync"
-        [hop.app]
-        product = "gunicorn"
-        traits = { worker_class = "sync", workers = "2" }
-        [endpoint.quick]
-        [traffic.quick]
-        every = "1s"
-        run_for = "1s"
-        """
-    made = run(loaded, [request(Ending.IDLE_TIMEOUT, took=6000, status=504)])
-    made = replace(made, experiment=replace(made.experiment, paths=(played(text),)))
-    (failed,) = failures(made)
-    assert failed.cause == "sync-worker-behind-lb"
+def judged(loaded: Loaded, one: Requests, path: RequestPath) -> tuple[str, str]:
+    made = run(loaded, [one])
+    (failed,) = failures(replace(made, experiment=replace(made.experiment, paths=(path,))))
+    return failed.cause, failed.how
+
+
+@pytest.mark.parametrize(
+    ("web", "traits", "keep", "cause"),
+    [
+        ("nginx", 'pool = "on", retries = "off"', "5s", INNER_STALE),
+        ("nginx", 'pool = "on", retries = "off"', "75s", "target-generated-error"),
+        # What is sent again on a new connection does not fail by the old one.
+        ("nginx", 'pool = "on"', "5s", "target-generated-error"),
+        ("nginx", 'pool = "off", retries = "off"', "5s", "target-generated-error"),
+        # A process of prefork keeps its connection without limit: no margin is enough.
+        ("apache_httpd", 'mpm = "prefork"', "75s", INNER_STALE),
+        ("apache_httpd", 'mpm = "event"', "75s", "target-generated-error"),
+    ],
+)
+def test_502_of_a_proxy_at_once_is_its_own_stale_connection(
+    loaded: Loaded, web: str, traits: str, keep: str, cause: str
+) -> None:
+    assert judged(loaded, answered(502, 3), behind(web, traits, keep))[0] == cause
+
+
+@pytest.mark.parametrize(
+    ("web", "traits", "gap", "cause"),
+    [
+        # Apache closes a connection that has carried a request before where nginx answers 502.
+        ("apache_httpd", 'mpm = "event"', 400, INNER_STALE),
+        ("apache_httpd", 'mpm = "event"', None, UNEXPLAINED),
+        ("nginx", 'pool = "on", retries = "off"', 400, UNEXPLAINED),
+    ],
+)
+def test_close_by_a_proxy_without_an_answer_is_its_own_stale_connection(
+    loaded: Loaded, web: str, traits: str, gap: float | None, cause: str
+) -> None:
+    assert judged(loaded, closed(gap), behind(web, traits, "5s"))[0] == cause
+
+
+def test_close_by_a_proxy_that_may_be_starved_as_well_is_not_explained(loaded: Loaded) -> None:
+    starved = behind("apache_httpd", 'mpm = "prefork", max_request_workers = "2"', "5s")
+    assert limits_of(starved, run(loaded, [])).starved_by == "keepalive-holds-workers"
+    assert judged(loaded, closed(400), starved)[0] == UNEXPLAINED
+
+
+WORKERS = """
+title = "t"
+says = "s"
+shows = "504"
+on = "gunicorn-sync"
+[hop.app]
+product = "gunicorn"
+traits = {{ worker_class = "{worker}", workers = "2" }}
+[endpoint.quick]
+[traffic.quick]
+every = "1s"
+run_for = "1s"
+"""
+
+
+@pytest.mark.parametrize(
+    ("worker", "first_byte", "cause"),
+    [
+        ("sync", None, "sync-worker-behind-lb"),
+        # Nothing says that this one can have waited for a worker.
+        ("uvicorn_worker.UvicornWorker", None, UNEXPLAINED),
+        # What has begun to answer has a worker.
+        ("sync", 5, LB_IDLE),
+    ],
+)
+def test_504_of_a_request_that_takes_no_time_is_a_wait_for_a_worker(
+    loaded: Loaded, worker: str, first_byte: float | None, cause: str
+) -> None:
+    one = request(
+        Ending.IDLE_TIMEOUT, took=6000, status=504, first_byte=first_byte, headers_sent=first_byte is not None
+    )
+    assert judged(loaded, one, played(WORKERS.format(worker=worker)))[0] == cause
 
 
 def test_right_order_with_a_margin_below_the_round_trip_is_thin(loaded: Loaded) -> None:

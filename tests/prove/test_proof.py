@@ -166,6 +166,19 @@ def test_request_that_overran_its_declaration_proves_nothing(
     assert not loop.run(prove(loaded, seed=1)).proof.holds, "cut in time, the limit is to blame"
 
 
+def test_silence_that_overran_its_declaration_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = silent_for_too_long(tmp_path)
+    # Apache's limit of 300 s runs as 5 s, and 90 s are declared.
+    late = request(first_byte=5001, took=5002, status=502, target_status=502, endpoint="/slow")
+    lab = FakeLab(monkeypatch, {"before": timed_out(70), "after": [*slow(70), late]})
+    with pytest.raises(LabError, match=r"too busy to measure: /slow took 5.0 s and more"):
+        loop.run(prove(loaded, seed=1))
+    lab.made["after"] = [*slow(70), late, *gave_up(1)]
+    assert not loop.run(prove(loaded, seed=1)).proof.holds, "not everything that failed was late"
+
+
 def test_hidden_cause_gets_a_run_with_its_own_edits_taken_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,4 +341,4 @@ def test_hidden_cause_is_shown_when_its_edits_are_taken_back(tmp_path: Path) -> 
     assert row.taken_back.errors == row.taken_back.exposed >= 60
     assert row.after.errors == 0
     assert "behind proxy-read-below-app-timeout" in row.why
-    assert [other.cause for other in proven.proof.others] == ["proxy-read-below-app-timeout"]
+    assert [row.cause for row in proven.proof.rows if row.before.errors] == ["proxy-read-below-app-timeout"]

@@ -174,10 +174,26 @@ def test_proof_holds_over_other_causes_that_are_gone(loaded: Loaded) -> None:
     assert told([seen()], before, after) == ()
 
 
-@pytest.mark.parametrize("verdict", [Verdict.HIDDEN, Verdict.NOT_SHOWABLE])
-def test_proof_holds_over_what_cannot_be_shown(loaded: Loaded, verdict: Verdict) -> None:
+@pytest.mark.parametrize("verdict", [Verdict.HIDDEN, Verdict.NOT_SHOWABLE, Verdict.EXPLAINED])
+def test_proof_holds_over_what_cannot_be_shown_beside_what_can(loaded: Loaded, verdict: Verdict) -> None:
     nothing = run(loaded, quick(1))
-    assert told([seen(verdict=verdict)], nothing, nothing) == ()
+    assert told([seen(), seen(STALE, verdict)], nothing, nothing) == ()
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "fails"),
+    [
+        ([Verdict.NOT_SHOWABLE], True),
+        ([Verdict.NOT_SHOWABLE, Verdict.EXPLAINED], True),
+        ([Verdict.EXPLAINED], False),
+        ([Verdict.NOT_SHOWABLE, Verdict.HIDDEN], False),
+    ],
+)
+def test_proof_that_shows_nothing_of_what_it_could_is_none(
+    loaded: Loaded, verdicts: list[Verdict], fails: bool
+) -> None:
+    nothing = run(loaded, quick(1))
+    assert bool(told([seen(verdict=verdict) for verdict in verdicts], nothing, nothing)) is fails
 
 
 def test_proof_fails_by_what_is_left_and_by_what_never_came(loaded: Loaded) -> None:

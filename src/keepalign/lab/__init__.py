@@ -12,9 +12,10 @@
     load        the open-loop load generator
     scale       how much faster than life a stack can be run
     recipes     how each server is run with the user's own configuration and flags
+    servers     how each server is run from the settings of a hop alone
     supervisor  real processes that cannot outlive the run (`_supervisor_main` is the program that owns them)
-    ending      a run that ends, ends to its last process, also when it is cancelled meanwhile
     tasks       the tasks of a target: folders, ports, one process per container
+    hop_tasks   tasks made from the hops of a path, one process per hop
     service     drives the sans-IO deployment machine over such tasks
     experiment  one run: balancer, tasks, load and a rolling deploy; out comes a Trace
 

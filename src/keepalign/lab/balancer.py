@@ -114,14 +114,16 @@ class LabBalancer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stop()
-        if self._open_sockets():
-            self._all_gone = self._loop.create_future()
-            await self._all_gone
-        if self._server is not None:
-            await self._server.wait_closed()
-        # asyncio closes a socket in the same turn as, but after, its connection_lost.
-        await asyncio.sleep(0)
-        self._close_log()
+        try:
+            if self._open_sockets():
+                self._all_gone = self._loop.create_future()
+                await self._all_gone
+            if self._server is not None:
+                await self._server.wait_closed()
+            # asyncio closes a socket in the same turn as, but after, its connection_lost.
+            await asyncio.sleep(0)
+        finally:
+            self._close_log()
         # A cancellation (Ctrl-C) goes first; any other error in the block may well follow from the fault.
         if self._fault is not None and (error is None or isinstance(error, Exception)):
             raise self._fault

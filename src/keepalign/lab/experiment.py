@@ -19,7 +19,6 @@ from keepalign.join.paths import Target
 from keepalign.lab.arrivals import Schedule
 from keepalign.lab.balancer import LabBalancer
 from keepalign.lab.clock import LoopClock
-from keepalign.lab.ending import supervised
 from keepalign.lab.lag import PROGRAM, Lags, Late, measure, watched
 from keepalign.lab.load import LoadGenerator
 from keepalign.lab.scale import Scale
@@ -35,7 +34,7 @@ from keepalign.model.path import RequestPath
 from keepalign.model.setting import Setting, value_of
 from keepalign.model.source import SourceText
 from keepalign.model.timers import Role
-from keepalign.model.trace import Trace, TraceEvent
+from keepalign.model.trace import ClientRecord, Trace, TraceEvent
 from keepalign.model.workload import Workload
 from keepalign.units import ZERO, Duration, Instant
 
@@ -200,11 +199,12 @@ async def run(
     Args:
         folder: does not exist yet; made, and removed at the end unless `keep`.
         progress: called with (requests done, requests in all).
-    Raises: LabError: a server is missing or does not start, or the deployment does not end.
+    Raises: LabError: a server is missing or does not start, or the deployment does not end; what goes wrong
+        under load comes in an exception group.
     """
     loop = asyncio.get_running_loop()
     clock = LoopClock(loop)
-    async with supervised(folder, keep=keep) as supervisor:
+    async with Supervisor.start(folder, keep=keep) as supervisor:
         access_log = folder / "access.log"
         async with LabBalancer(
             balancer_config(experiment.paths, experiment.scale),
@@ -222,37 +222,52 @@ async def run(
                 stderr=folder / "waits.log",
             )
             service = LabService(service_config(experiment), factory, balancer, clock)
-            await service.start()
-            started = clock.now()
-            generator = load_generator(experiment, balancer.port, clock)
-            # A full collection of garbage stops the process for tens of milliseconds, and gaps are judged to
-            # one: let it pass over what was loaded to get here.
-            gc.collect()
-            gc.freeze()
-            looks: list[Late] = []
-            probe = asyncio.create_task(measure(clock, looks.append))
             try:
-                async with asyncio.TaskGroup() as group:
-                    load = group.create_task(generator.run(experiment.schedule, progress))
-                    group.create_task(_happen(service, experiment.happenings))
+                await service.start()
+                started = clock.now()
+                clients, lags = await _under_load(experiment, service, balancer.port, clock, progress)
+                # What the balancer sees of the end of the run is no part of it.
+                records, balancer_events = tuple(balancer.records), list(balancer.events)
+                await service.stop()
             finally:
-                probe.cancel()
-                gc.unfreeze()
-            # What the balancer sees of the end of the run is no part of it.
-            records, balancer_events = tuple(balancer.records), list(balancer.events)
-            await service.stop()
+                service.halt()  # else it would replace what the end of a failed run ends
             watch.stop()
         events: list[TraceEvent] = sorted([*balancer_events, *service.events], key=lambda event: event.at)
         return Run(
             experiment=experiment,
-            trace=Trace(tuple(load.result()), records, tuple(events)),
+            trace=Trace(clients, records, tuple(events)),
             started=started,
-            lags=Lags(looks),
+            lags=lags,
             server_lags=watched((folder / "waits.txt").read_text("utf-8")),
             logs=_logs(folder),
             access_log=tuple(access_log.read_text("utf-8").splitlines()),
             diffs=dict(factory.diffs),
         )
+
+
+async def _under_load(
+    experiment: Experiment,
+    service: LabService,
+    port: int,
+    clock: LoopClock,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[tuple[ClientRecord, ...], Lags]:
+    """The load, and what happens meanwhile: what the clients saw, and how late this process acted."""
+    generator = load_generator(experiment, port, clock)
+    # A full collection of garbage stops the process for tens of milliseconds, and gaps are judged to one: let
+    # it pass over what was loaded to get here.
+    gc.collect()
+    gc.freeze()
+    looks: list[Late] = []
+    probe = asyncio.create_task(measure(clock, looks.append))
+    try:
+        async with asyncio.TaskGroup() as group:
+            load = group.create_task(generator.run(experiment.schedule, progress))
+            group.create_task(_happen(service, experiment.happenings))
+    finally:
+        probe.cancel()
+        gc.unfreeze()
+    return tuple(load.result()), Lags(looks)
 
 
 def load_generator(experiment: Experiment, port: int, clock: LoopClock) -> LoadGenerator:

@@ -10,7 +10,7 @@ The round trip to the targets is never scaled: an error rate is proportional to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -117,6 +117,7 @@ def comparisons(paths: Iterable[RequestPath]) -> list[Comparison]:
                 if delay is not None:
                     declared = Timer(f"request of {endpoint.path}", request)
                     pairs.append(Comparison(Timer("deregistration_delay", delay), declared))
+        pairs += _ends_of_stops(path)
         for link in path.links:
             idle = link.downstream.settings.get(Role.UPSTREAM_POOL_IDLE)
             keep_alive = link.upstream.settings.get(Role.SERVER_IDLE)
@@ -125,6 +126,25 @@ def comparisons(paths: Iterable[RequestPath]) -> list[Comparison]:
                 if first is not None and second is not None:
                     pairs.append(Comparison(first, second))
     return pairs
+
+
+def _ends_of_stops(path: RequestPath) -> Iterator[Comparison]:
+    """What ends a request after the stop signal: the server's own grace, SIGKILL, or its last byte."""
+    hops = {hop.name: hop for hop in path.hops}
+    requests = [
+        Timer(f"request of {endpoint.path}", endpoint.longest_request)
+        for endpoint in path.endpoints
+        if endpoint.longest_request is not None
+    ]
+    for stop in path.lifecycle.stops if path.lifecycle is not None else ():
+        if stop.container not in hops:
+            continue
+        ends = _timers([hops[stop.container]], Role.SHUTDOWN_GRACE)
+        if (allowed := value_of(stop.stop_timeout)) is not None:
+            kill = Timer(f"{stop.container} {stop.stop_timeout.option}", allowed)
+            yield from (Comparison(grace, kill) for grace in ends)
+            ends.append(kill)
+        yield from (Comparison(end, request) for end in ends for request in requests)
 
 
 def _timers(hops: Sequence[Hop], role: Role) -> list[Timer]:

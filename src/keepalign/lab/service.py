@@ -153,7 +153,9 @@ class LabService:
 
         Raises: what went wrong since start() or the last deploy() and nobody was told yet.
         """
-        await asyncio.gather(*self._halt(), return_exceptions=True)
+        background = list(self._background)
+        self.halt()
+        await asyncio.gather(*background, return_exceptions=True)
         handles = [handle for task in self._tasks.values() for handle in task.containers.values()]
         for handle in handles:
             handle.stop()
@@ -168,6 +170,11 @@ class LabService:
             fault, self._fault = self._fault, None
             raise fault
 
+    def halt(self) -> None:
+        """Nothing is scheduled any more: a task that ends from now on is not replaced. The processes stay."""
+        for task in self._background:
+            task.cancel()
+
     # Waiting for the machine
 
     async def _until_done(self, act: Callable[[Instant], None], limit: Duration, complaint: str) -> None:
@@ -181,10 +188,10 @@ class LabService:
             async with asyncio.timeout(limit.seconds):
                 done = await self._done
         except TimeoutError:
-            self._halt()
+            self.halt()
             raise LabError(f"{complaint} within {limit}\n{self._state_of_tasks()}") from None
         except BaseException:
-            self._halt()
+            self.halt()
             raise
         finally:
             self._done = None
@@ -203,13 +210,6 @@ class LabService:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background_ended)
-
-    def _halt(self) -> list[asyncio.Task[None]]:
-        """Stop scheduling; the processes stay."""
-        background = list(self._background)
-        for task in background:
-            task.cancel()
-        return background
 
     def _background_ended(self, task: asyncio.Task[None]) -> None:
         self._background.discard(task)

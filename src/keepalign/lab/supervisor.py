@@ -123,8 +123,9 @@ class Supervisor:
     async def start(cls, folder: Path, *, keep: bool = False) -> AsyncIterator[Supervisor]:
         """Run the supervisor over `folder` while the context lasts.
 
-        On leaving, whether in order or by an error, every process gets its stop signal, two seconds, and
-        SIGKILL; then the folder is removed.
+        On leaving, whether in order, by an error or cancelled, every process gets its stop signal, two
+        seconds, and SIGKILL; then the folder is removed. A cancellation that comes meanwhile waits for it: of
+        two runs side by side that fail, the first to be done cancels the other in the middle of its end.
 
         Args:
             folder: made here, with its parents; one that exists must be empty.
@@ -140,7 +141,7 @@ class Supervisor:
                 await self._await_ready()
                 yield self
             finally:
-                await self._close(reader)
+                await _undisturbed(asyncio.create_task(self._close(reader)))
         finally:
             # The supervisor removes the folder itself, unless it could not start or was killed.
             if not keep and (self is None or self._lost):
@@ -169,13 +170,14 @@ class Supervisor:
         number = next(self._numbers)
         handle = ProcessHandle(self, number, argv, stdout, stderr, stop_signal)
         reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._send(**_spawn_command(handle, number, env, cwd))
         self._handles[number] = handle
         self._replies[number] = reply
-        self._send(**_spawn_command(handle, number, env, cwd))
         try:
             error = await reply
         except asyncio.CancelledError:
-            handle.kill()
+            with suppress(LabError):  # the run is ending, and the process with it
+                handle.kill()
             raise
         if error:
             raise LabError(
@@ -254,6 +256,21 @@ class Supervisor:
             await self._process.wait()
         self._lost = self._lost or self._process.returncode != 0
         await reader
+
+
+async def _undisturbed(task: asyncio.Task[None]) -> None:
+    """Wait for the end of `task`, which must be near, whatever is cancelled meanwhile; then be cancelled."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # looked at: the cancellation is what the caller hears of
+        raise cancelled
+    task.result()
 
 
 def _signal_number(name: str) -> int:

@@ -20,7 +20,6 @@ from keepalign.errors import LabError
 from keepalign.join.containers import Program
 from keepalign.join.paths import Target
 from keepalign.join.settings import effective
-from keepalign.lab.ending import supervised
 from keepalign.lab.recipes import Launch, apache_httpd, gunicorn, nginx, stand_in
 from keepalign.lab.scale import Scale
 from keepalign.lab.supervisor import ProcessHandle, Supervisor
@@ -282,7 +281,7 @@ async def rehearse(target: Target, scale: Scale, time_scale_env: str, folder: Pa
         for name, program in target.programs.items()
         if isinstance(program.server, GunicornFragment) and program.command is not None
     ]
-    async with supervised(folder) as supervisor:
+    async with Supervisor.start(folder) as supervisor:
         reasons = await asyncio.gather(
             *(_why_stand_in(target.programs[name], scale, time_scale_env, supervisor) for name in names)
         )

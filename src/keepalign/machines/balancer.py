@@ -24,6 +24,8 @@ Load Balancers", "Edit attributes"). Where they are silent, we assume: idle targ
 FIN; a client that half-closes has gone; the rest of a request body is read and thrown away after an early
 answer; a target connection whose request was given up is closed with FIN, at the end of draining with RST; a
 connection that is still being opened is given up with its request.
+
+Not modelled: HTTP/2, TLS, and upgrades: `Upgrade` is not passed on, so a 101 is a malformed response (502).
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ A task that the scheduler stops goes this way; nothing is skipped, and each step
                ── SignalContainer, dependants first ── KillContainer after the container's stop timeout
                ── TaskGone: every container has ended and the target is unused, so its address is free again
 
-A task that is stopped from outside (StopTask, a Spot interruption) is deregistered and signalled at once.
-An essential container that exits by itself turns the order round: the other containers get their signal at
-once, and deregistration follows when the task is dead.
+A task that is stopped from outside (`stop_task`: StopTask, a Spot interruption) is deregistered and signalled
+at the same moment; TaskGone waits for both. An essential container that exits by itself turns the order
+round: the other containers get their signal at once, and deregistration follows when the task is dead.
 
 What a rolling update does, in this order, after every input:
 
@@ -24,8 +24,10 @@ What a rolling update does, in this order, after every input:
 Policies, where AWS says little or two things (`ServiceConfig` names those that can be switched):
 old tasks are not stopped ahead of new ones becoming healthy unless room is needed, though the floor might
 allow it; a failed deployment stays as it is, because rollback is not modelled; a task that died is replaced
-at once, because the growing back-off of ECS is not modelled; the circuit breaker is always on; its count
-starts again when a new task becomes healthy (`resetOnHealthyTask`, which is on by default).
+at once, because the growing back-off of ECS is not modelled; a stop from outside does not wait for the
+deregistration delay (AWS says that deregistration comes first, and not by how much); the circuit breaker is
+always on; its count starts again when a new task becomes healthy (`resetOnHealthyTask`, which is on by
+default).
 
 Sources: ECS developer guide "Rolling update", "Container shutdown", "Deployment circuit breaker"; API
 reference of `DeploymentConfiguration` and `ContainerDependency` (checked 2026-11).

@@ -15,11 +15,13 @@ from keepalign import rules
 from keepalign.lab.experiment import Run
 from keepalign.lab.lag import STEP, Lags
 from keepalign.lab.scale import timer_of
-from keepalign.model.path import RequestPath, Stack
+from keepalign.model.ladder import Mark
+from keepalign.model.path import Link, RequestPath, Stack
 from keepalign.model.proof import rough
-from keepalign.model.setting import Disabled, Unlimited, value_of
+from keepalign.model.setting import value_of
 from keepalign.model.timers import Role
 from keepalign.model.trace import BalancerRecord, ClientFailure, ClientRecord, Ending, EventKind
+from keepalign.rules._reuse import answers_closed, reuse_on, sends_again
 from keepalign.units import ZERO, Duration, Instant
 
 STALE: Final = "backend-keepalive-below-lb-idle"
@@ -108,7 +110,10 @@ class Limits:
         proxy_silence: the shortest of the proxies behind the balancer.
         worker_late_by: how much later than configured the worker limit may strike.
         silences: endpoint to its declared longest silence.
-        inner_race: a proxy re-uses connections that the server behind it may have closed.
+        graces: container to how long its server lets requests finish after the stop signal.
+        inner_race: a proxy re-uses connections that the server behind it may have closed, and sends nothing
+            twice.
+        inner_race_unanswered: it then closes towards the balancer, too, and answers nothing.
         starved_by: the cause by which requests of this path may wait for a worker; empty for none.
     """
 
@@ -120,7 +125,9 @@ class Limits:
     worker_late_by: Duration
     round_trip: Duration
     silences: Mapping[str, Duration] = field(default_factory=dict)
+    graces: Mapping[str, Duration] = field(default_factory=dict)
     inner_race: bool = False
+    inner_race_unanswered: bool = False
     starved_by: str = ""
 
 
@@ -150,6 +157,8 @@ def limits_of(path: RequestPath, run: Run) -> Limits:
                 worker, worker_late_by = timer.at(scale.factor), timer.late_by
     delay = value_of(path.lifecycle.deregistration_delay) if path.lifecycle is not None else None
     proxies = [as_run(at, Role.UPSTREAM_READ) for at in range(1, len(path.hops))]
+    graces = {hop.name: as_run(at, Role.SHUTDOWN_GRACE) for at, hop in enumerate(path.hops)}
+    racing = [link.downstream for link in path.links[1:] if _races(link)]
     found = {finding.cause for finding in rules.check(Stack((path,))).findings}
     return Limits(
         race=race,
@@ -163,19 +172,20 @@ def limits_of(path: RequestPath, run: Run) -> Limits:
         silences={
             e.path: scale.down(e.longest_silence) for e in path.endpoints if e.longest_silence is not None
         },
-        inner_race=any(_races(path, at) for at in range(1, len(path.hops) - 1)),
+        graces={container: grace for container, grace in graces.items() if grace is not None},
+        inner_race=bool(racing),
+        inner_race_unanswered=any(answers_closed(path, proxy) == path.hops[0].name for proxy in racing),
         starved_by=next((cause for cause in STARVING if cause in found), ""),
     )
 
 
-def _races(path: RequestPath, at: int) -> bool:
-    """Whether the proxy at this place keeps connections as long as the server behind it, or longer."""
-    pool = path.hops[at].settings.get(Role.UPSTREAM_POOL_IDLE)
-    keep = path.hops[at + 1].settings.get(Role.SERVER_IDLE)
-    kept, pooled = value_of(keep), value_of(pool)
-    if isinstance(keep, Disabled) or kept is None or not kept or path.hops[at].traits.get("pool") == "off":
-        return False
-    return isinstance(pool, Unlimited) or (pooled is not None and pooled >= kept)
+def _races(link: Link) -> bool:
+    """Whether a re-used connection of this link may have been closed, and the sender does not try again.
+
+    The load is GET requests, which whoever repeats anything repeats.
+    """
+    reuse = reuse_on(link)
+    return not reuse.never and reuse.order is Mark.VIOLATED and sends_again(link.downstream) == "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,22 +226,22 @@ def failures(run: Run) -> list[Failed]:
 
 @dataclass(frozen=True, slots=True)
 class Stops:
-    """What the lab did to targets, by "address:port": when deregistration began, when containers got their
-    stop signal, and when SIGKILL, in order."""
+    """What the lab did to targets, by "address:port": when deregistration began, when each container got its
+    stop signal, and when any got SIGKILL, in order."""
 
     deregistered: Mapping[str, Instant] = field(default_factory=dict)
-    signalled: Mapping[str, Sequence[Instant]] = field(default_factory=dict)
+    signalled: Mapping[str, Mapping[str, Instant]] = field(default_factory=dict)
     killed: Mapping[str, Sequence[Instant]] = field(default_factory=dict)
 
 
 def stops_of(run: Run) -> Stops:
     """From the events of a run."""
-    signalled: dict[str, list[Instant]] = {}
+    signalled: dict[str, dict[str, Instant]] = {}
     killed: dict[str, list[Instant]] = {}
     for event in run.trace.events:
-        target = event.subject.partition("/")[0]
+        target, _, container = event.subject.partition("/")
         if event.kind is EventKind.TASK_STOP_SIGNAL:
-            signalled.setdefault(target, []).append(event.at)
+            signalled.setdefault(target, {})[container] = event.at
         elif event.kind is EventKind.TASK_KILLED:
             killed.setdefault(target, []).append(event.at)
     return Stops(deregistrations(run), signalled, killed)
@@ -263,10 +273,10 @@ def judge(
         return CLIENT_SIDE, f"the balancer has no record of it ({client.failure.value})"
     match record.ending:
         case Ending.IDLE_TIMEOUT:
-            return _waited_too_long(client, limits)
+            return _waited_too_long(client, record, limits)
         case Ending.DRAIN_END:
             return DRAIN, "the deregistration delay ran out while it was in flight"
-        case Ending.TARGET_FIN | Ending.TARGET_RST if stopped := _stopped(record, stops, lags):
+        case Ending.TARGET_FIN | Ending.TARGET_RST if stopped := _stopped(record, limits, stops, lags):
             return stopped
         case Ending.TARGET_FIN | Ending.TARGET_RST if record.headers_sent:
             return _cut_body(record, limits, lags)
@@ -275,7 +285,7 @@ def judge(
         case Ending.RESPONSE if record.target_status is not None and record.target_status < 500:
             return CLIENT_SIDE, f"the balancer relayed a whole response ({client.failure.value})"
         case Ending.RESPONSE:
-            return _stopped(record, stops, lags) or _answered_with_error(record, limits, lags)
+            return _stopped(record, limits, stops, lags) or _answered_with_error(record, limits, lags)
         case Ending.CLIENT_GONE | Ending.CLIENT_TIMEOUT | Ending.BAD_REQUEST:
             return CLIENT_SIDE, f"the client left before the answer ({record.ending.value})"
         case Ending.NO_TARGET:
@@ -288,17 +298,21 @@ def judge(
             return "target-malformed-response", "the target's answer broke HTTP"
 
 
-def _waited_too_long(client: ClientRecord, limits: Limits) -> tuple[str, str]:
+def _waited_too_long(client: ClientRecord, record: BalancerRecord, limits: Limits) -> tuple[str, str]:
     limit, declared = limits.balancer_silence, limits.silences.get(client.endpoint)
-    if limit is None or declared is None or declared + _SCHEDULING >= limit:
+    # What has begun to answer has a worker.
+    begun = record.first_byte is not None
+    if begun or limit is None or declared is None or declared + _SCHEDULING >= limit:
         return LB_IDLE, "the balancer's idle timer fired while the target was silent"
-    return limits.starved_by or UNEXPLAINED, (
-        f"no worker was free for {rough(limit)}, and the balancer's idle timer fired; "
-        f"the request itself takes {rough(declared)}"
-    )
+    own = f"the request itself takes {rough(declared)}"
+    if limits.starved_by:
+        return limits.starved_by, (
+            f"no worker was free for {rough(limit)}, and the balancer's idle timer fired; {own}"
+        )
+    return UNEXPLAINED, f"the target was silent until the balancer's idle timer fired; {own}"
 
 
-def _stopped(record: BalancerRecord, stops: Stops, lags: Lags) -> tuple[str, str] | None:
+def _stopped(record: BalancerRecord, limits: Limits, stops: Stops, lags: Lags) -> tuple[str, str] | None:
     """A request that ended when its target was killed, or between its stop signal and its end."""
     sent = record.sent_to_target
     if sent is None:
@@ -307,11 +321,19 @@ def _stopped(record: BalancerRecord, stops: Stops, lags: Lags) -> tuple[str, str
     for killed in stops.killed.get(record.target, ()):
         if sent <= killed <= record.ended <= killed + late:
             return STOP_TIMEOUT, f"its target was killed {rough(killed - sent)} after the request was sent"
-    for signalled in stops.signalled.get(record.target, ()):
-        if sent <= signalled <= record.ended <= signalled + late:
+    for container, signalled in stops.signalled.get(record.target, {}).items():
+        if not sent <= signalled <= record.ended:
+            continue
+        after, grace = record.ended - signalled, limits.graces.get(container)
+        if after <= late:
             return NOT_GRACEFUL, (
-                f"its target cut it {rough(record.ended - signalled)} after the stop signal, "
+                f"its target cut it {rough(after)} after the stop signal, "
                 f"{rough(signalled - sent)} into the request"
+            )
+        if grace is not None and _near(after, grace, lags.at(record.ended)):
+            return NOT_GRACEFUL, (
+                f"{container} cut it {rough(after)} after the stop signal, when its own grace of "
+                f"{rough(grace)} was over"
             )
     return None
 
@@ -323,7 +345,11 @@ def _closed_without_answer(
     if sent is None:
         return UNEXPLAINED, "the target closed the connection before the request was sent"
     waited, gap, race = record.ended - sent, record.gap, limits.race
-    if waited > limits.round_trip + _SCHEDULING + lags.at(record.ended):
+    late = lags.at(record.ended)
+    # gunicorn answered nothing before 22.0; and a proxy may close as the worker behind it did.
+    if limits.worker is not None and _near(waited, limits.worker, limits.worker_late_by + late):
+        return WORKER, f"the worker was killed after {rough(waited)}, and closed the connection"
+    if waited > limits.round_trip + _SCHEDULING + late:
         return "target-closed-mid-request", f"the target closed the connection after {rough(waited)} of work"
     # At once: the close was already under way.
     if gap is not None and race is not None and race.explains(record, lags):
@@ -332,8 +358,12 @@ def _closed_without_answer(
     since = stops.deregistered.get(record.target)
     if since is not None and record.ended > since:
         return UNEXPLAINED, "a target that was being stopped closed the connection"
+    if gap is not None and limits.inner_race_unanswered and not limits.starved_by:
+        return INNER_STALE, (
+            f"the web server closed the connection {rough(gap)} after its last response: its own was closed"
+        )
     if gap is not None:
-        return limits.starved_by or UNEXPLAINED, (
+        return (limits.starved_by if not limits.inner_race_unanswered else "") or UNEXPLAINED, (
             f"the web server closed an idle connection early, {rough(gap)} after its last response: "
             "are all its threads busy, or was it starting processes?"
         )

@@ -187,25 +187,30 @@ def _assert_measured(proof: Proof, runs: Sequence[Run], after: Run | None) -> No
 
 
 def _overrun(after: Run) -> str:
-    """What was cut after the fix only because it took longer than it is declared to, in words; else empty.
+    """What was ended after the fix only because it took longer than it is declared to, in words; else empty.
 
-    Every limit on whole requests is above the longest declared one by then. An application that waits in many
-    small steps is late by the sum of all of them, which no single look at the machine shows.
+    Every limit on requests and on silence is above the longest declared one by then. An application that
+    waits in many small steps is late by the sum of all of them, which no single look at the machine shows.
     """
-    failed = attribute.failures(after)
-    if not failed or {one.cause for one in failed} - {attribute.WORKER, attribute.CUT}:
+    limits = {attribute.WORKER, attribute.CUT, attribute.PROXY_READ, attribute.LB_IDLE}
+    declared = {
+        e.path: after.experiment.scale.down(e.longest_request)
+        for e in after.experiment.workload.endpoints
+        if e.longest_request is not None
+    }
+    overran: list[tuple[Duration, attribute.Failed]] = []
+    for one in attribute.failures(after):
+        took, as_run = one.client.ended - one.client.sent, declared.get(one.client.endpoint)
+        if one.cause not in limits or as_run is None or took <= as_run + scale.SMALLEST_DIFFERENCE:
+            return ""
+        overran.append((took, one))
+    if not overran:
         return ""
-    declared = {e.path: e.longest_request for e in after.experiment.workload.endpoints}
-    longest = max(failed, key=lambda one: one.client.ended - one.client.sent)
-    limit = declared.get(longest.client.endpoint)
-    if limit is None:
-        return ""
-    took, as_run = longest.client.ended - longest.client.sent, after.experiment.scale.down(limit)
-    if took <= as_run + scale.SMALLEST_DIFFERENCE:
-        return ""
+    took, longest = max(overran, key=lambda each: each[0])
+    endpoint = longest.client.endpoint
     return (
-        f"{longest.client.endpoint} took {rough(took)} and more, where {rough(as_run)} are declared (as run),"
-        f" and was cut ({longest.how})"
+        f"{endpoint} took {rough(took)} and more, where {rough(declared[endpoint])} are declared (as run), "
+        f"and was cut ({longest.how})"
     )
 
 

@@ -150,6 +150,9 @@ def faults(
         elif one.verdict is Verdict.NOT_SEEN:
             number = (one.taken_back or one.before).exposed
             found.append(f"{one.cause}: predicted, but none of {number} exposed requests failed")
+    to_show = [one for one in rows if one.verdict is not Verdict.EXPLAINED]
+    if to_show and all(one.verdict is Verdict.NOT_SHOWABLE for one in to_show):
+        found.append("none of the predicted causes could be shown here, so nothing is proved")
     predicted = [one.cause for one in rows]
     for other in others(before, after, predicted):
         # Where nothing is predicted, there is one run, and nothing may fail in it.

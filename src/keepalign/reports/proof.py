@@ -117,14 +117,15 @@ def _others(proof: Proof) -> list[Line]:
 
 
 def _verdict(proof: Proof) -> list[Line]:
-    if proof.holds and proof.rows:
+    if proof.holds and any(row.verdict is not Verdict.EXPLAINED for row in proof.rows):
         seen = sum(row.verdict in (Verdict.SEEN, Verdict.HIDDEN) for row in proof.rows)
         explained = sum(row.verdict is Verdict.EXPLAINED for row in proof.rows)
         text = f"{seen} of {len(proof.rows) - explained} predicted causes seen before, zero errors after"
         text += f"; {explained} that a rolling update cannot show explained." if explained else "."
         return wrapped(text, first="✓ The proof holds: ", rest="  ", style="bold green")
     if proof.holds:
-        text = "no cause is predicted, and no request failed."
+        shown = " that a rolling update can show" if proof.rows else ""
+        text = f"no cause{shown} is predicted, and no request failed."
         return wrapped(text, first="✓ The proof holds: ", rest="  ", style="bold green")
     lines: list[Line] = [line(("✗ The proof does not hold:", "bold red"))]
     for fault in proof.faults:

@@ -20,12 +20,11 @@ from tests.lab import small_stack
 from keepalign.errors import LabError
 from keepalign.join import load_stack
 from keepalign.lab import loop
-from keepalign.lab.ending import supervised
 from keepalign.lab.recipes import _nginx_edits, nginx
 from keepalign.lab.recipes._nginx_edits import Nginx
 from keepalign.lab.recipes.nginx import MAIN, Rewritten, backends_of, launch, rewrite
 from keepalign.lab.scale import Scale
-from keepalign.lab.supervisor import ProcessHandle
+from keepalign.lab.supervisor import ProcessHandle, Supervisor
 from keepalign.lab.tasks import Application, Ports, TaskFactory, until_ready
 from keepalign.model.source import SourceText
 from keepalign.readers._fragments import NginxFragment
@@ -603,7 +602,7 @@ def real(text: str, folder: Path, ports: Mapping[int, int], *, pools: bool = Fal
 @asynccontextmanager
 async def serving(folder: Path, done: Rewritten, port: int) -> AsyncIterator[ProcessHandle]:
     """nginx, listening; it and its workers end with the block."""
-    async with supervised(folder) as supervisor:
+    async with Supervisor.start(folder) as supervisor:
         started = launch(folder, done, port, "SIGQUIT", {})
         log = folder / "nginx.log"
         handle = await supervisor.spawn(
@@ -696,7 +695,7 @@ def test_task_of_the_story_finishes_its_requests_when_it_is_stopped(tmp_path: Pa
     loaded = load_stack([str(STORY / "fixed")])
 
     async def run() -> tuple[tuple[int, str], int, str]:
-        async with supervised(tmp_path / "run") as supervisor:
+        async with Supervisor.start(tmp_path / "run") as supervisor:
             factory = TaskFactory(
                 target=loaded.targets[0],
                 sources=loaded.sources,

@@ -13,7 +13,6 @@ import h11
 import pytest
 
 from keepalign.lab import servers, tasks
-from keepalign.lab.ending import supervised
 from keepalign.lab.scale import Scale
 from keepalign.lab.servers import Place
 from keepalign.lab.supervisor import ProcessHandle, Supervisor
@@ -194,7 +193,7 @@ async def running(
     needs(*hops)
     handles: list[ProcessHandle] = []
     try:
-        async with supervised(folder) as supervisor:
+        async with Supervisor.start(folder) as supervisor:
             ports = tasks.Ports()
             backend: int | None = None
             for number, one in reversed(list(enumerate(hops))):
