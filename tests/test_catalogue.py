@@ -23,7 +23,7 @@ from keepalign.prove.verdict import ENOUGH
 from keepalign.rules import Rule
 from keepalign.scenarios import names
 
-STORY = Path(__file__).parents[1] / "examples" / "orders-api" / "broken"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 DOCS = Path(__file__).parents[1] / "docs" / "reference" / "causes"
 
 # Rooms of the design that do not exist yet, each with what the catalogue will ask of it.
@@ -32,9 +32,9 @@ NOT_YET_BUILT = {
 }
 
 
-@pytest.fixture(scope="module")
-def proven() -> Proven:
-    return run(prove(load_stack([str(STORY)]), seed=1))
+@pytest.fixture(scope="module", params=["orders-api", "orders-api-nginx"])
+def proven(request: pytest.FixtureRequest) -> Proven:
+    return run(prove(load_stack([str(EXAMPLES / request.param / "broken")]), seed=1))
 
 
 @pytest.mark.lab
