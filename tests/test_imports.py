@@ -17,7 +17,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"model"}),
     frozenset({"readers", "defaults"}),
     frozenset({"join", "rules", "machines", "reports", "scenarios"}),
-    frozenset({"fix", "lab", "logs"}),
+    frozenset({"fix", "gate", "lab", "logs"}),
     frozenset({"prove"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

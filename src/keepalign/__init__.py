@@ -4,7 +4,8 @@ The rooms, from the ground up (imports go only downwards; `tests/test_imports.py
 
     cli                         arguments; no logic
     prove                       check, run, fix, run, verdict
-    fix  lab  logs              solve and edit; real servers on loopback; access logs and their judge
+    fix  lab  logs  gate        solve and edit; real servers on loopback; access logs and their judge;
+                                which findings may fail a run
     join  rules  machines  reports  scenarios
     readers  defaults
     model

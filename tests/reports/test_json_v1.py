@@ -9,6 +9,7 @@ import jsonschema
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
+from tests.reports import subjects
 from tests.rules import stacks
 
 from keepalign import fix, rules
@@ -96,10 +97,22 @@ def test_finding_of_the_story_has_every_promised_field() -> None:
                     " --attributes Key=idle_timeout.timeout_seconds,Value=60"
                 ),
             },
+            "fingerprint": "",
+            "flipped_by": [],
         }
     )
     assert report["summary"] == snapshot(
-        {"paths": 2, "high": 5, "medium": 0, "low": 0, "info": 0, "ok": 7, "unknown": 0, "unjoined": 0}
+        {
+            "paths": 2,
+            "high": 5,
+            "medium": 0,
+            "low": 0,
+            "info": 0,
+            "ok": 7,
+            "unknown": 0,
+            "unjoined": 0,
+            "suppressed": 0,
+        }
     )
 
 
@@ -151,6 +164,43 @@ def test_what_is_unknown_or_not_joined_is_in_the_report() -> None:
     assert report["unknown"][0]["place"] == {"file": "stack.conf", "line": 1, "column": 1}
     assert report["unjoined"] == [{"what": "target group admin", "missing": "its folder", "place": None}]
     assert (report["summary"]["unknown"], report["summary"]["unjoined"]) == (2, 1)
+
+
+def test_what_is_suppressed_gone_or_flipped_is_in_the_report() -> None:
+    subject = subjects.full()
+    data = json_v1.render(subject.stack, subject.result, subject.cure.changes, gate=subject.gate)
+    report = json.loads(data)
+    jsonschema.validate(report, json.loads(json_v1.schema()))
+    first = report["findings"][0]
+    assert first["fingerprint"] == "0" * 32
+    assert first["flipped_by"] == [
+        {
+            "hop": "httpd",
+            "option": "a word option",
+            "old": "60 s",
+            "new": "5 s",
+            "place": {"file": "stack.conf", "line": 1, "column": 1},
+        }
+    ]
+    comment, baseline = report["suppressed"]
+    assert comment["finding"]["cause"] == "deregistration-below-longest-request"
+    assert (comment["by"], comment["reason"], comment["until"]) == ("comment", "a word because", "2027-01-31")
+    assert (baseline["by"], baseline["until"], baseline["place"]) == ("baseline", None, None)
+    assert report["gone"][0]["count"] == 2
+    assert report["summary"]["suppressed"] == 2
+    assert len(report["findings"]) == 4
+
+
+def test_additions_are_optional_in_the_schema() -> None:
+    """A report of an earlier release, without them, is still a report."""
+    subject = subjects.story()
+    report = json.loads(json_v1.render(subject.stack, subject.result))
+    for name in ("suppressed", "gone", "base", "unchanged"):
+        del report[name]
+    del report["summary"]["suppressed"]
+    for finding in report["findings"]:
+        del finding["fingerprint"], finding["flipped_by"]
+    jsonschema.validate(report, json.loads(json_v1.schema()))
 
 
 def test_all_edits_of_the_report_together_are_the_fix() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
+from tests.reports import subjects
 from tests.rules import stacks
 
 from keepalign import fix, rules
@@ -354,3 +355,38 @@ def test_places_are_told_below_the_folder_that_all_files_share(
     found, short = shortener(files)
     assert found == common
     assert short(SourceText(files[0], b"x").span(0, 1)) == shown
+
+
+def test_what_is_suppressed_or_gone_is_told_before_the_summary() -> None:
+    subject = subjects.full()
+    text = plain(
+        terminal.report(subject.stack, subject.result, subject.sources, Cure(), subject.notes, subject.gate)
+    )
+    assert "  = made by: stack.conf:1: a word option of httpd: 60 s → 5 s\n" in text
+    assert text[text.index("Suppressed:") :] == snapshot("""\
+Suppressed:
+  · deregistration-below-longest-request, orders /: a word because
+    (stack.conf:1, until 2027-01-31)
+  · deregistration-below-longest-request, orders /: in the baseline
+
+Of the baseline gone; write it again:
+  ✓ lb-idle-below-response-time on a word hop, 2 times (main.tf)
+
+4 findings (4 high) on 2 request paths, 2 suppressed, 2 of the baseline gone, 3
+unknown, 1 not joined.
+""")
+
+
+def test_what_is_gone_since_a_revision_is_told_by_its_name() -> None:
+    subject = subjects.full()
+    gate = replace(subject.gate, base="main", unchanged=3, suppressed=())
+    text = plain(terminal.report(subject.stack, subject.result, subject.sources, Cure(), (), gate))
+    assert "Gone since main:\n  ✓ lb-idle-below-response-time on a word hop, 2 times (main.tf)\n" in text
+    assert "4 new findings (4 high) on 2 request paths, 3 as in main, 2 gone since main, 1" in text
+
+
+def test_fix_that_finds_no_edit_says_so() -> None:
+    result = rules.check(stacks.parse(stacks.STORY).stack)
+    assert plain(terminal.fix_summary((), result, written=False)) == (
+        "No edit cures 5 findings; `keepalign check` says what does.\n"
+    )

@@ -103,6 +103,10 @@ def cli() -> None:
     """Find, prove and fix the timeout that makes your load balancer answer 502 or 504.
 
     Nothing is changed unless you say --write, and nothing leaves this machine.
+
+    \b
+    Completion in this shell (also zsh_source, fish_source):
+      eval "$(_KEEPALIGN_COMPLETE=bash_source keepalign)"
     """
 
 

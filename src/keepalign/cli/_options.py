@@ -19,6 +19,7 @@ from keepalign.units import Duration
 
 if TYPE_CHECKING:
     from keepalign.join import Loaded
+    from keepalign.model.fingerprint import Names
     from keepalign.reports._lines import Line
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -63,6 +64,17 @@ def outputs_of(
         return tuple(outputs) or (Output("text", ""),)
 
     return convert
+
+
+def completed(
+    *known: str,
+) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """For the shell: those of `known` that go on from what is typed."""
+
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        return [word for word in known if word.startswith(incomplete)]
+
+    return complete
 
 
 def emit(output: Output, data: bytes) -> None:
@@ -175,6 +187,29 @@ def load(
         longest_silence=longest_silence,
         standard_input=_standard_input() if _reads_standard_input(paths) else b"",
     )
+
+
+def names() -> Names:
+    """What files are called in reports for other programs: from the root of the repository that the working
+    folder lies in, or from the working folder."""
+    from keepalign.model.fingerprint import Names
+
+    here = Path.cwd()
+    top = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+    return Names(str(top), str(here))
+
+
+def documentation() -> str:
+    """The address of the folder of the causes' pages, as the package's metadata has it; empty for none."""
+    from importlib import metadata
+
+    try:
+        urls = metadata.metadata("keepalign").get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    known = dict(url.split(", ", 1) for url in urls if ", " in url)
+    address = known.get("Documentation", "").rstrip("/")
+    return f"{address}/reference/causes/" if address else ""
 
 
 def _reads_standard_input(paths: tuple[str, ...]) -> bool:

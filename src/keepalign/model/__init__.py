@@ -7,6 +7,8 @@ path        RequestPath, Hop, Link: client first, origin last
 lifecycle   deregister, drain, stop signal, grace, kill
 workload    what the endpoints take, as declared
 finding     Finding, Severity, Confidence, Location
+fingerprint what stays of a finding while lines move; Names of files whatever the folder one starts in
+gated       what is held back, what is new since a revision, and why
 trace       what a run did: one record per request, one per event
 observation LogRow, Window, Judged, Diagnosis: what access logs say, and what was concluded
 """

@@ -2,5 +2,7 @@
 
 terminal   the report for people; ladder, excerpt and diff are its parts
 json_v1    the report for programs, with types and a schema of its own
+subject    what a run has to tell: the argument of render() in each of the following
+           concise, sarif, github, gitlab, junit, markdown, mermaid
 diagnosis  what access logs say, for people; diagnosis_v1 for programs
 """

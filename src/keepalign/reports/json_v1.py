@@ -16,6 +16,8 @@ from keepalign.model import setting as kinds
 from keepalign.model.checked import Change, CheckResult
 from keepalign.model.finding import Finding, Severity
 from keepalign.model.finding import Location as ModelLocation
+from keepalign.model.gated import Flip as ModelFlip
+from keepalign.model.gated import Gate, HeldBy
 from keepalign.model.path import Hop as ModelHop
 from keepalign.model.path import RequestPath, Stack
 from keepalign.model.source import Origin as ModelOrigin
@@ -162,8 +164,22 @@ class Mitigation(msgspec.Struct, frozen=True):
     undo: str
 
 
+class Flip(msgspec.Struct, frozen=True):
+    """A setting that differs from the base revision; `old` is empty where the base has no such setting."""
+
+    hop: str
+    option: str
+    old: str
+    new: str
+    place: Place | None
+
+
 class Result(msgspec.Struct, frozen=True):
-    """One finding. `path` is the first of `paths`; the first of `locations` is the primary one."""
+    """One finding. `path` is the first of `paths`; the first of `locations` is the primary one.
+
+    `fingerprint` stays while lines move and values change; several findings may share one. `flipped_by` is
+    what made it since the base revision; empty without one.
+    """
 
     cause: str
     title: str
@@ -179,6 +195,30 @@ class Result(msgspec.Struct, frozen=True):
     margin_s: float
     fix: list[Fix]
     mitigation: Mitigation | None
+    fingerprint: str = ""
+    flipped_by: list[Flip] = []
+
+
+class Suppressed(msgspec.Struct, frozen=True):
+    """A finding that a comment or a baseline holds back; `until` is the last day, null for good."""
+
+    finding: Result
+    by: Literal["comment", "baseline"]
+    reason: str
+    until: str | None
+    place: Place | None
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """A finding of the baseline, or of the base revision, that is found no more, `count` times. `file` is
+    empty for the latter.
+    """
+
+    fingerprint: str
+    cause: str
+    hop: str
+    file: str
+    count: int
 
 
 class Unjoined(msgspec.Struct, frozen=True):
@@ -211,13 +251,16 @@ class Summary(msgspec.Struct, frozen=True):
     ok: int
     unknown: int
     unjoined: int
+    suppressed: int = 0
 
 
 class Report(msgspec.Struct, frozen=True):
     """The whole answer of `keepalign check --format json`.
 
     `also` is what `keepalign fix` changes beside the fixes of the findings: without it, one cure may bring
-    another cause. `fix_failed` says why there is no fix at all; then every `fix` is empty.
+    another cause. `fix_failed` says why there is no fix at all; then every `fix` is empty. `base` is the
+    revision that was compared with, empty for none: `findings` are then those that it does not have, and
+    `unchanged` counts those that it has as well.
     """
 
     schema: Literal[1]
@@ -229,6 +272,10 @@ class Report(msgspec.Struct, frozen=True):
     summary: Summary
     also: list[Fix]
     fix_failed: str
+    suppressed: list[Suppressed] = []
+    gone: list[Gone] = []
+    base: str = ""
+    unchanged: int = 0
 
 
 def render(
@@ -238,9 +285,10 @@ def render(
     notes: Iterable[Note] = (),
     *,
     fix_failed: str = "",
+    gate: Gate | None = None,
 ) -> bytes:
     """The report in UTF-8, two spaces of indent, a line end at the end."""
-    data = msgspec.json.encode(report(stack, result, changes, notes, fix_failed=fix_failed))
+    data = msgspec.json.encode(report(stack, result, changes, notes, fix_failed=fix_failed, gate=gate))
     return msgspec.json.format(data, indent=2) + b"\n"
 
 
@@ -256,10 +304,12 @@ def report(
     notes: Iterable[Note] = (),
     *,
     fix_failed: str = "",
+    gate: Gate | None = None,
 ) -> Report:
     """The report as structs. `changes` are those of a fix; each stands under the findings it cures, else in
     `also`.
     """
+    gate = gate or Gate()
     unknown = [
         Unknown(u.cause, u.path, u.hop, u.reason, u.supply, _place(u.span)) for u in result.undecided
     ] + [Unknown(None, "", "", note.text, "", _place(note.span)) for note in notes]
@@ -268,7 +318,7 @@ def report(
         schema=VERSION,
         keepalign=keepalign.__version__,
         paths=[_path(p) for p in stack.paths],
-        findings=[_finding(f, result, changes) for f in result.findings],
+        findings=[_finding(f, result, changes, gate) for f in result.findings],
         unjoined=[Unjoined(u.what, u.missing, _place(u.place)) for u in stack.unjoined],
         unknown=unknown,
         summary=Summary(
@@ -280,9 +330,23 @@ def report(
             ok=len(result.ok),
             unknown=len(unknown),
             unjoined=len(stack.unjoined),
+            suppressed=len(gate.suppressed),
         ),
         also=[_fix(change) for change in result.beside(changes)],
         fix_failed=fix_failed,
+        suppressed=[
+            Suppressed(
+                _finding(held.finding, result, changes, gate),
+                _HELD_BY[held.by],
+                held.reason,
+                held.until.isoformat() if held.until is not None else None,
+                _place(held.place),
+            )
+            for held in gate.suppressed
+        ],
+        gone=[Gone(g.fingerprint, g.cause, g.hop, g.file, g.count) for g in gate.gone],
+        base=gate.base,
+        unchanged=gate.unchanged,
     )
 
 
@@ -374,7 +438,13 @@ _SEVERITY: Final[dict[Severity, Literal["high", "medium", "low", "info"]]] = {
 }
 
 
-def _finding(finding: Finding, result: CheckResult, changes: Iterable[Change]) -> Result:
+_HELD_BY: Final[dict[HeldBy, Literal["comment", "baseline"]]] = {
+    HeldBy.COMMENT: "comment",
+    HeldBy.BASELINE: "baseline",
+}
+
+
+def _finding(finding: Finding, result: CheckResult, changes: Iterable[Change], gate: Gate) -> Result:
     cure = [change for change in changes if change.cures(finding)]
     mitigation = finding.mitigation
     return Result(
@@ -392,7 +462,13 @@ def _finding(finding: Finding, result: CheckResult, changes: Iterable[Change]) -
         margin_s=finding.margin.seconds,
         fix=[_fix(change) for change in cure],
         mitigation=Mitigation(mitigation.command, mitigation.cost, mitigation.undo) if mitigation else None,
+        fingerprint=gate.fingerprints.get(finding, ""),
+        flipped_by=[_flip(flip) for flip in gate.flips.get(finding, ())],
     )
+
+
+def _flip(flip: ModelFlip) -> Flip:
+    return Flip(flip.hop, flip.option, flip.old, flip.new, _place(flip.place))
 
 
 def _fix(change: Change) -> Fix:

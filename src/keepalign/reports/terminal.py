@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TextIO
 
 from keepalign.model.checked import Change, CheckResult
 from keepalign.model.finding import Finding, Mitigation, Severity
+from keepalign.model.gated import Gate
 from keepalign.model.path import Stack
 from keepalign.model.setting import written_at
-from keepalign.model.source import SourceText
+from keepalign.model.source import SourceText, Span
 from keepalign.readers._reader import Note
 from keepalign.reports import ladder
 from keepalign.reports._lines import BLANK, Line, line, plain, shortener, wrapped
+from keepalign.reports._summary import counted, sentence
 from keepalign.reports.diff import coloured
 from keepalign.reports.excerpt import excerpt
 
@@ -47,8 +49,10 @@ def report(
     sources: Mapping[str, SourceText],
     cure: Cure,
     notes: Sequence[Note] = (),
+    gate: Gate | None = None,
 ) -> list[Line]:
     """The whole report, at most 80 columns but for paths of files that are longer."""
+    gate = gate or Gate()
     common, short = shortener(sources)
     lines: list[Line] = []
     if stack.unjoined:
@@ -62,7 +66,7 @@ def report(
     for path in stack.paths:
         lines += [*ladder.draw(path, result.ladders.get(path.name, ()), short), BLANK]
     for finding in result.findings:
-        lines += [*_finding(finding, result, sources, cure), BLANK]
+        lines += [*_finding(finding, result, sources, cure, gate), BLANK]
     lines += _following(result, cure)
     if result.undecided or notes:
         lines.append(line(("Unknown:", "bold yellow")))
@@ -74,11 +78,11 @@ def report(
             place = f"{short(note.span)}: " if note.span else ""
             lines += wrapped(f"{place}{note.text}", first="  ? ")
         lines.append(BLANK)
-    return [*lines, *_summary(stack, result, len(notes), cure)]
+    return [*lines, *_gated(gate, short), *_summary(stack, result, len(notes), cure, gate)]
 
 
 def _finding(
-    finding: Finding, result: CheckResult, sources: Mapping[str, SourceText], cure: Cure
+    finding: Finding, result: CheckResult, sources: Mapping[str, SourceText], cure: Cure, gate: Gate
 ) -> list[Line]:
     head = f"{finding.severity.word}: "
     (_, *title), *more = wrapped(finding.title, first=head, style="bold")
@@ -87,6 +91,8 @@ def _finding(
     lines += wrapped(about, first="  ", style="dim")
     lines += excerpt(finding.locations, sources)
     lines += wrapped(finding.arithmetic, first="  = why:     ")
+    for flip in gate.flips.get(finding, ()):
+        lines += wrapped(flip.text, first="  = made by: ")
     symptom = finding.symptom
     sends = f"{symptom.status} sent by {symptom.sent_by}, " if symptom.status else ""
     lines += wrapped(f"{sends}{symptom.text}", first="  = you see: ")
@@ -139,27 +145,34 @@ def _following(result: CheckResult, cure: Cure) -> list[Line]:
     return [*lines, BLANK]
 
 
-def _summary(stack: Stack, result: CheckResult, notes: int, cure: Cure) -> list[Line]:
-    found = result.findings
-    words = [
-        f"{n} {s.word}" for s in sorted(Severity, reverse=True) if (n := sum(f.severity is s for f in found))
-    ]
-    head = _count(len(found), "finding") + (f" ({', '.join(words)})" if words else "")
-    text = f"{head} on {_count(len(stack.paths), 'request path')}"
-    if unknown := len(result.undecided) + notes:
-        text += f", {unknown} unknown"
-    if stack.unjoined:
-        text += f", {len(stack.unjoined)} not joined"
-    lines = wrapped(text + ".", first="", style="bold")
+def _gated(gate: Gate, short: Callable[[Span], str]) -> list[Line]:
+    """What is held back, and what of a baseline is gone."""
+    lines: list[Line] = []
+    if gate.suppressed:
+        lines.append(line(("Suppressed:", "bold")))
+        for held in gate.suppressed:
+            until = f", until {held.until.isoformat()}" if held.until is not None else ""
+            place = f" ({short(held.place)}{until})" if held.place is not None else until
+            lines += wrapped(f"{held.finding.cause}, {held.finding.path}: {held.reason}{place}", first="  · ")
+        lines.append(BLANK)
+    if gate.gone:
+        head = f"Gone since {gate.base}:" if gate.base else "Of the baseline gone; write it again:"
+        lines.append(line((head, "bold")))
+        for gone in gate.gone:
+            times = f", {gone.count} times" if gone.count > 1 else ""
+            place = f" ({gone.file})" if gone.file else ""
+            lines += wrapped(f"{gone.cause} on {gone.hop}{times}{place}", first="  ✓ ")
+        lines.append(BLANK)
+    return lines
+
+
+def _summary(stack: Stack, result: CheckResult, notes: int, cure: Cure, gate: Gate) -> list[Line]:
+    lines = wrapped(sentence(stack, result, notes, gate), first="", style="bold")
     if not stack.paths:
         lines += wrapped("No request path was found, so no two timeouts were compared.", first="")
     if any(c.edits for c in cure.changes):
         lines += wrapped("`keepalign fix` with the same arguments prints all edits as one diff.", first="")
     return lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def fix_summary(changes: Sequence[Change], after: CheckResult, *, written: bool) -> list[Line]:
@@ -175,14 +188,17 @@ def fix_summary(changes: Sequence[Change], after: CheckResult, *, written: bool)
         done = "Changed" if written else "Would change"
         checked = "with these values the check finds nothing"
         if after.findings:
-            left = _count(len(after.findings), "finding")
+            left = counted(len(after.findings), "finding")
             by_hand = any(not c.edits for c in changes)
             checked = f"what is to be changed by hand leaves {left}" if by_hand else f"no edit cures {left}"
         if after.undecided:
-            checked += f"; unknown before and after: {_count(len(after.undecided), 'comparison')}"
-        lines += wrapped(f"{done} {_count(edited, 'setting')}; {checked}.", first="")
+            checked += f"; unknown before and after: {counted(len(after.undecided), 'comparison')}"
+        lines += wrapped(f"{done} {counted(edited, 'setting')}; {checked}.", first="")
         if not written:
             lines += wrapped("Nothing was written; --write does it.", first="")
+    if not lines and after.findings:
+        left = counted(len(after.findings), "finding")
+        lines += wrapped(f"No edit cures {left}; `keepalign check` says what does.", first="")
     return lines
 
 
