@@ -1,7 +1,7 @@
 """Every scenario on every server it names, ten times, each with another seed: how reliably it errs before its
 cure, and that it does not err after it. Broken and fixed run side by side. The table of RESULTS.md.
 
-`python -m bench.scenarios [SLUG…]` runs some of them alone; all of them take about an hour.
+`python -m bench.scenarios [SLUG[@SERVER]…]` runs some of them alone; all of them take about an hour.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ def run(slugs: Sequence[str] = ()) -> None:
         "| scenario | on | broken: runs that err | errors per run | of requests | fixed: runs that err | s |"
     )
     print("|---|---|---|---|---|---|---|")
-    for slug in slugs or names():
+    for word in slugs or names():
+        slug, _, only = word.partition("@")
         scenario = load(slug)
-        for server in scenario.servers:
+        for server in (only,) if only else scenario.servers:
             began = time.monotonic()
             shown = [loop.run(play(scenario, server, seed=seed)).shown for seed in range(1, RUNS + 1)]
             print(row(shown, (time.monotonic() - began) / RUNS), flush=True)
