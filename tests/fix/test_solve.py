@@ -127,6 +127,12 @@ def test_silence_that_no_balancer_waits_for_cannot_be_solved(silence: str) -> No
         plan_of(text)
 
 
+def test_stream_that_no_delay_waits_for_leaves_the_other_cures() -> None:
+    text = stacks.STORY.replace('request = "90s"', 'request = "2h"')
+    assert "aws_lb.this deregistration_delay" not in values(plan_of(text))
+    assert values(plan_of(text))["aws_lb.this idle_timeout"] == "120 s"
+
+
 def test_zero_delay_without_a_declared_request_leaves_room_for_the_idle_timeout() -> None:
     text = """
     [[path]]

@@ -75,7 +75,7 @@ def test_paths_lead_through_nginx_to_the_applications(tmp_path: Path) -> None:
     }
     assert isinstance(nginx.settings[Role.SHUTDOWN_GRACE], Unlimited)
     assert value_of(the_nginx(stack, "/jobs").settings[Role.UPSTREAM_READ]) == Duration.of(s=300)
-    assert nginx.traits == {"pool": "off", "retries": "idempotent"}
+    assert nginx.traits == {"pool": "off", "retries": "idempotent", "streams": "held"}
     assert [(one.by, one.text) for one in paths["/"].hops[2].joined] == [
         (JoinBy.PORT, "http://127.0.0.1:8000 and --bind share port 8000")
     ]
@@ -385,6 +385,28 @@ def test_a_bare_address_is_not_pooled_in_any_version(tmp_path: Path) -> None:
         nginx = the_nginx(loaded(tmp_path / str(number), files))
         assert nginx.traits["pool"] == "off"
         assert Role.UPSTREAM_POOL_IDLE not in nginx.settings
+
+
+@pytest.mark.parametrize(
+    ("version", "lines", "streams"),
+    [
+        ("1.28", "", "held"),
+        ("1.28", "proxy_http_version 1.0; proxy_buffering on;", "held"),
+        ("1.28", "proxy_http_version 1.1;", None),
+        ("1.28", "proxy_buffering off;", None),
+        ("1.31", "", None),
+        ("1.31", "proxy_http_version 1.0;", "held"),
+        ("1.29", "", "version"),
+        ("latest", "", "version"),
+        ("latest", "proxy_buffering off;", None),
+    ],
+)
+def test_streams_are_held_where_nginx_buffers_and_hears_no_chunks(
+    tmp_path: Path, version: str, lines: str, streams: str | None
+) -> None:
+    files = serving(f"location / {{ proxy_pass http://127.0.0.1:8000; {lines} }}")
+    files["nginx/Dockerfile"] = files["nginx/Dockerfile"].replace("1.28", version)
+    assert the_nginx(loaded(tmp_path, files)).traits.get("streams") == streams
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,16 @@ def test_an_endpoint_above_several_routes_takes_all_of_them() -> None:
     assert taking("/api/v2", routes, "/api") == ("/api",)
     assert taking("/api", routes, "/api") == ("/api",)
     assert taking("/", routes, "/api") == ()
-    # `ProxyPass /reports/` takes all of /reports but the bare name.
+
+
+def test_an_endpoint_stands_for_what_a_route_with_a_slash_takes_of_it() -> None:
+    """`ProxyPass /reports/` and `location /reports/` leave the bare name to others: to nginx a redirect, and
+    not what is slow about /reports, so those others are not blamed for it.
+    """
     assert taking("/reports/", ("/reports/", "/"), "/reports") == ("/reports",)
-    assert taking("/", ("/reports/", "/"), "/reports") == ("/reports",)
+    assert taking("/", ("/reports/", "/"), "/reports") == ()
+    # With a route of its own, the bare name is that one's as well.
+    assert taking("/reports", ("/reports", "/reports/"), "/reports") == ("/reports",)
 
 
 def test_the_root_stands_for_what_no_longer_prefix_names() -> None:

@@ -239,6 +239,44 @@ def test_limits_of_a_balancer_s_members_are_unknown() -> None:
         assert limit.reason.startswith("the members of balancer://b/ have limits of their own")
 
 
+PASS = "ProxyPass / http://127.0.0.1:8000/"
+CLOSING = "SetEnv proxy-nokeepalive 1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "closes"),
+    [
+        (f"{PASS} disablereuse=On", True),
+        (f"{PASS} disablereuse=on ttl=60", True),
+        (f"{PASS} enablereuse=Off", True),
+        (f"{PASS} disablereuse=Off", False),
+        (f"{PASS} disablereuse=On enablereuse=On", False),
+        (f"{PASS} enablereuse=Off disablereuse=Off", False),
+        (f"{PASS}\n<Proxy http://127.0.0.1:8000/>\nProxySet disablereuse=On\n</Proxy>", True),
+        (f"ProxyPass /x http://127.0.0.1:8000\n{PASS} disablereuse=On", False),
+        (f"{CLOSING}\n{PASS}", True),
+        (f"SetEnv proxy-nokeepalive 0\n{PASS}", True),
+        (f"SetEnv force-proxy-request-1.0 1\n{PASS}", True),
+        (f"SetEnv something-else 1\n{PASS}", False),
+        (f"{CLOSING}\nUnsetEnv proxy-nokeepalive\n{PASS}", False),
+        (f"<Location />\n{CLOSING}\n</Location>\n{PASS}", True),
+        (f"<Location /api>\n{CLOSING}\n</Location>\n{PASS}", False),
+        (f"{CLOSING}\n<VirtualHost *:80>\n{PASS}\n</VirtualHost>", True),
+        (f"{CLOSING}\n<VirtualHost *:80>\nUnsetEnv proxy-nokeepalive\n{PASS}\n</VirtualHost>", False),
+    ],
+)
+def test_connections_that_are_never_reused_have_no_limit(lines: str, closes: bool) -> None:
+    """Each as httpd 2.4.71 did it: five requests over one connection to the backend, or over five."""
+    ttl = route(read(f"Listen 80\n{lines}\n"), "/").ttl
+    assert isinstance(ttl, Disabled) == closes
+
+
+def test_reuse_that_a_variable_decides_is_unknown() -> None:
+    ttl = route(read(f"{PASS} disablereuse=${{REUSE}}\n"), "/").ttl
+    assert isinstance(ttl, Unknown)
+    assert "REUSE" in ttl.reason
+
+
 def test_a_worker_option_below_one_is_unknown() -> None:
     fragment = read("ProxyPass / http://a/ timeout=0 ttl=0\n")
     assert isinstance(route(fragment, "/").timeout, Unknown)
@@ -369,10 +407,15 @@ def test_includes_are_read_in_place() -> None:
     assert fragment.notes == ()
 
 
-def test_an_include_without_a_file_is_an_error_and_an_optional_one_is_not() -> None:
-    with pytest.raises(ReadError) as caught:
-        ApacheReader().read_tree(SourceText("httpd.conf", b"\n Include conf.d/*.conf\n"), including({}))
-    assert (caught.value.line, caught.value.column) == (2, 2)
+def test_an_include_of_a_file_that_only_the_image_has_leaves_what_it_may_set_unknown() -> None:
+    text = b"Timeout 5\n Include conf/extra/httpd-default.conf\n"
+    fragment = ApacheReader().read_tree(SourceText("httpd.conf", text), including({}))
+    (note,) = fragment.notes
+    assert note.span is not None
+    assert (note.span.line, note.span.column) == (2, 2)
+    assert "conf/extra/httpd-default.conf is not read" in note.text
+    assert seconds(fragment.hosts[0].timeout) == 5
+    assert isinstance(fragment.hosts[0].keep_alive_timeout, Unknown)
     optional = SourceText("httpd.conf", b"IncludeOptional conf.d/*.conf\n")
     assert isinstance(ApacheReader().read_tree(optional, including({})).hosts[0].timeout, Absent)
 

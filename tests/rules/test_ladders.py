@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
+
 import pytest
 from tests.rules import stacks
 
 from keepalign import rules
+from keepalign.model.finding import Ladder
 from keepalign.model.ladder import LadderView, Mark
+from keepalign.model.timers import Role
+
+CASES: Final = Path(__file__).parent / "cases"
 
 INNER = """
 [[path]]
@@ -159,3 +166,31 @@ def test_each_proxy_of_a_path_is_judged_by_itself() -> None:
         (f.path, f.hop) for f in rules.check(stack).findings if f.cause == "proxy-read-below-app-timeout"
     ]
     assert found == [("orders /", "httpd"), ("orders /reports", "edge")]
+
+
+def test_balancer_in_front_of_a_held_stream_has_nothing_to_compare_with() -> None:
+    held = CASES / "lb-idle-below-response-time" / "unknown-stream-held-by-nginx.toml"
+    view = rules.check(stacks.load(held).stack).ladders["orders /"][0]
+    assert [rung.mark for rung in view.rungs[:2]] == [Mark.UNKNOWN, Mark.HOLDS]
+    assert not view.verdict
+
+
+def test_kill_after_a_default_grace_is_unknown_where_no_request_is_declared() -> None:
+    """The rule says unknown, so the picture must not say that the stop timeout is too short."""
+    unknown = CASES / "stop-timeout-below-drain" / "unknown-nothing-declared.toml"
+    checked = rules.check(stacks.load(unknown).stack)
+    (view,) = [v for v in checked.ladders["orders /"] if v.ladder is Ladder.SHUTDOWN]
+    assert Mark.VIOLATED not in {rung.mark for rung in view.rungs}
+
+
+def test_pool_without_a_limit_is_shown_where_one_would_be_written() -> None:
+    text = INNER.format(
+        declared='silence = "1s"', proxy="apache_httpd", pool="unset unlimited", traits='mpm = "event"',
+        worker_class="gthread", settings='server_idle = "5s"',
+    )  # fmt: skip
+    stack = stacks.parse(text).stack
+    pool = stack.paths[0].hops[1].settings[Role.UPSTREAM_POOL_IDLE]
+    assert pool.site is not None
+    (finding,) = rules.check(stack).findings
+    assert finding.cause == "backend-keepalive-below-proxy-idle"
+    assert finding.locations[1].span == pool.site.span

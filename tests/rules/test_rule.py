@@ -238,3 +238,11 @@ def test_ladders_of_the_story_mark_what_is_too_short() -> None:
     assert response.verdict == "httpd gives up first, after 20 s: 502 sent by httpd"
     assert [rung.mark for rung in idle.rungs] == [Mark.FACT, Mark.VIOLATED]
     assert shutdown.verdict.startswith("requests in flight are cut at every deploy")
+
+
+def test_supply_of_a_pool_that_the_version_of_nginx_decides_asks_for_the_version() -> None:
+    """A further folder would not help: nobody sets it."""
+    unknown = Unknown(
+        option="upstream keepalive_timeout", origin=Origin(OriginKind.DEFAULT), reason="it depends"
+    )
+    assert "pin nginx's version" in supply(unknown, Product.NGINX)

@@ -66,6 +66,8 @@ class Hop:
             `threads_per_child`, `async_request_worker_factor`, `server_limit`;
             `graceful` (Node.js) "on" or "off": whether SIGTERM calls server.close();
             `pool` (a proxy) "on" or "off": whether it keeps connections to the next hop;
+            `streams` (nginx as proxy) "held" where it keeps what a stream sends until a buffer is full,
+            "version" where its version decides that and is not known;
             `retries` (a proxy) "off", "idempotent" or "all": which requests it sends again, on a fresh
             connection, when a pooled one fails.
         joined: how this hop was joined to the one in front of it; empty for the first.

@@ -29,22 +29,32 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The declared endpoints of a tree, in the order of declaration."""
+    """The declared endpoints of a tree, in the order of declaration.
+
+    Args:
+        elsewhere: those whose requests something in front hands to others: here they take no route, but
+            still speak for what is below them.
+    """
 
     endpoints: tuple[Endpoint, ...] = ()
+    elsewhere: tuple[Endpoint, ...] = ()
 
     def below(self, prefixes: tuple[str, ...], prefix: str) -> tuple[Endpoint, ...]:
         """The endpoints with requests whose longest matching prefix among `prefixes` is `prefix`.
 
-        So with prefixes ("/reports", "/"), "/reports/daily" belongs to "/reports" and "/search" to "/". An
+        So with prefixes ("/reports", "/"), "/reports/daily" belongs to "/reports" and "/search" to "/"; with
+        ("/reports/", "/"), "/reports" belongs to "/reports/", as it stands for all that is below it. An
         endpoint above a prefix speaks for it where no longer endpoint does: "/" for all that nobody names.
         """
 
         def longest(paths: Iterable[str], over: str) -> str:
             return max((p for p in paths if covers(p, over)), key=len, default="")
 
-        above = longest((e.path for e in self.endpoints), prefix)
-        return tuple(e for e in self.endpoints if e.path == above or longest(prefixes, e.path) == prefix)
+        def route(path: str) -> str:
+            return f"{path}/" if f"{path}/" in prefixes else longest(prefixes, path)
+
+        above = longest((e.path for e in (*self.endpoints, *self.elsewhere)), prefix)
+        return tuple(e for e in self.endpoints if e.path == above or route(e.path) == prefix)
 
 
 def covers(prefix: str, path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from keepalign.model.finding import Ladder
 from keepalign.model.ladder import LadderView, Mark, Rung
 from keepalign.model.path import Link, RequestPath, Stack
-from keepalign.model.setting import Default, Setting, Unlimited, value_of
+from keepalign.model.setting import Default, Explicit, Setting, Unlimited, value_of
 from keepalign.model.source import Origin, OriginKind
 from keepalign.model.timers import Role
 from keepalign.rules._limits import (
@@ -22,6 +22,7 @@ from keepalign.rules._limits import (
 )
 from keepalign.rules._reuse import THIN, Reuse, answers_closed, reuse_on, sends_again
 from keepalign.rules._signals import Requests, reaction_of
+from keepalign.rules._silence import held_back
 from keepalign.rules._stops import Stop, ended_before, longest_through, stops_of
 from keepalign.rules._workers import silent_at, streaming_at
 from keepalign.units import ZERO, Duration
@@ -54,11 +55,15 @@ def response(path: RequestPath) -> LadderView:
         bound = all_requests(path.endpoints)
         if longest is None and bound is not None and _mark(limit.setting, bound) is Mark.HOLDS:
             mark = Mark.HOLDS
+        value = value_of(limit.setting)
+        if mark is Mark.HOLDS and value is not None and limit.role is Role.UPSTREAM_READ:
+            # What a proxy further in holds back is silence as well, of which nobody knows how long it is.
+            mark = Mark.UNKNOWN if held_back(path, limit.hop, value) is not None else mark
         if limit.measures is Measures.WHOLE and mark is Mark.HOLDS and bound is None:
             # Longer than every silence that was declared; how long whole responses take nobody said.
             mark = Mark.HOLDS if isinstance(limit.setting, Unlimited) else Mark.UNKNOWN
         rungs.append(Rung(limit.hop.name, limit.setting, mark))
-        if mark is Mark.VIOLATED and (value := value_of(limit.setting)) is not None:
+        if mark is Mark.VIOLATED and value is not None:
             broken.append((value, limit))
     declared = (longest_silence(path.endpoints), longest_request(path.endpoints))
     rungs += [Rung("", d.setting, Mark.FACT) for d in dict.fromkeys(declared) if d is not None]
@@ -181,6 +186,8 @@ def _after_signal(stop: Stop, path: RequestPath, stack: Stack) -> tuple[list[Run
     limit = value_of(stop.grace)
     ends = min((v for v in (request, limit) if v is not None), default=None)
     waits, kills = _mark(grace, request) if grace is not None else Mark.FACT, _mark(timeout, ends)
+    if kills is Mark.VIOLATED and request is None and not isinstance(grace, Explicit):
+        kills = Mark.UNKNOWN  # a default says nothing of how long requests take
     rungs = [*([Rung(hop.name, grace, waits)] if grace is not None else []), Rung(hop.name, timeout, kills)]
     if request is None:
         return rungs, ""

@@ -196,6 +196,11 @@ def located(setting: Setting, text: str, place: Span | None = None) -> Location:
 
 def supply(setting: Setting | None, product: Product) -> str:
     """What would make an unknown `setting` of `product` known to keepalign."""
+    if product is Product.NGINX and setting is not None and setting.option == "upstream keepalive_timeout":
+        return (
+            "pin nginx's version in the tag of its image, and write keepalive, keepalive_timeout,"
+            " proxy_http_version and the Connection header out where it proxies"
+        )
     if setting is None or setting.origin.use is None:
         return "give keepalign the folder of the file that sets it as a further PATH"
     match product:

@@ -21,9 +21,16 @@ SUPPLY = "declare longest_request and longest_silence in keepalign.toml, or pass
 
 
 def each_worker(
-    slug: str, path: RequestPath, judge: Callable[[Hop, Setting, Duration], Outcome]
+    slug: str,
+    path: RequestPath,
+    judge: Callable[[Hop, Setting, Duration], Outcome],
+    *,
+    told_by: str = "",
 ) -> Iterator[Outcome]:
-    """One outcome per hop whose worker may be killed at work: `judge`'s, where the limit is known."""
+    """One outcome per hop whose worker may be killed at work: `judge`'s, where the limit is known.
+
+    `told_by`: the rule that says of an unknown limit what would supply it; empty where `slug` does.
+    """
     workers = [
         (hop, limit)
         for hop in path.hops
@@ -36,6 +43,10 @@ def each_worker(
         value = value_of(limit)
         if value is not None and value:
             yield judge(hop, limit, value)
+        elif isinstance(limit, Unknown) and told_by:
+            yield NotApplicable(
+                slug, path.name, hop.name, f"when its limit strikes is unknown: see {told_by}"
+            )
         elif isinstance(limit, Unknown):
             yield Undecided(
                 cause=slug,

@@ -185,7 +185,8 @@ def _finding(path: RequestPath, reuse: Reuse) -> Finding:
                 pool,
                 f"{proxy.name} re-uses it "
                 + (f"for up to {pooled}" if pooled is not None else "however long it was idle"),
-                proxy.place,
+                # A default is written nowhere: where it could be is on the line that names the backend.
+                pool.site.span if pool.site is not None else proxy.place,
             ),
         ),
         margin=kept - pooled if pooled is not None else ZERO,

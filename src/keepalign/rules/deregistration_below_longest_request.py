@@ -163,6 +163,8 @@ def _finding(
             if longest.setting.origin.literal
             else Location(None, f"{longest.who}: up to {need} ({longest.setting.origin.note})")
         )
+    most = _most()
+    solvable = most is None or most > need
     return Finding(
         cause=SLUG,
         title="requests in flight are cut at every deploy",
@@ -190,7 +192,9 @@ def _finding(
                 margin=margin_over(need),
                 why="longer than the longest request",
             ),
-        ),
+        )
+        if solvable
+        else (),
         mitigation=_mitigation(waits, need),
     )
 
@@ -203,13 +207,19 @@ def _patience(balancer: Hop) -> Duration:
     return known or documented
 
 
+def _most() -> Duration | None:
+    """The longest delay that a target group takes."""
+    return defaults.load(Product.AWS_ALB).row("deregistration_delay").maximum
+
+
 def _mitigation(waits: Duration, need: Duration) -> Mitigation:
     value = nice(need + margin_over(need))
-    most = defaults.load(Product.AWS_ALB).row("deregistration_delay").maximum
-    if most is not None and value > most:
+    most = _most()
+    if most is not None and most <= need:
         return Mitigation(
             command="", cost=f"no delay is long enough: a target group takes at most {most}", undo=""
         )
+    value = min(value, most or value)
     return Mitigation(
         command=_aws.set_deregistration_delay(value),
         cost=f"each batch of a deploy waits the whole {value}. TARGET_GROUP_ARN: the ARN of the target group",

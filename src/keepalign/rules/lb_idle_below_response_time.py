@@ -4,9 +4,17 @@
 
 The idle timeout of an Application Load Balancer is not above the longest silence of a response: the
 declared `longest_silence` of the requests on this path. Equal values count. Where nothing is declared,
-the smallest limit that somebody *set* further in is compared instead, with low confidence: it says how
-long a response may be silent, not how long one is. Without either the answer is unknown. A larger limit
-further in is no fault.
+the smallest limit that somebody *set* further in is compared instead, with low severity and confidence: it
+says how long a response may be silent, not how long one is, so `keepalign fix` changes nothing for it.
+Without either the answer is unknown. A larger limit further in is no fault.
+
+A stream is silent to the balancer where nginx in between holds it back. With `proxy_buffering on` and
+`proxy_http_version 1.0`, both the default before nginx 1.29.7, nginx passes nothing on, not even the head,
+until a buffer of 4 or 8 KiB is full or the response is over. With nginx 1.22.1 and gunicorn 27, the first
+byte of a stream of 4.2 s in small pieces arrived after 4.2 s (`tests/lab/test_limits_measured.py`). How many
+bytes a stream sends is not declared, so where it takes as long as the idle timeout the answer is unknown.
+Over HTTP/1.1 the server sends chunks, which nginx passes on at once; `proxy_buffering off;` in the location,
+or `X-Accel-Buffering: no` in the response, helps as well.
 
 ## Why it fails
 
@@ -104,12 +112,13 @@ def _mitigation(path: RequestPath, balancer: Hop, waits: Duration, silence: Dura
     """Raise the idle timeout at once; name what that does to the re-use of connections."""
     value = nice(silence + margin_over(silence))
     most = defaults.load(Product.AWS_ALB).row("idle_timeout").maximum
-    if most is not None and value > most:
+    if most is not None and most <= silence:
         return Mitigation(
             command="",
             cost=f"nothing helps without a change of the application: an ALB waits no longer than {most}",
             undo="",
         )
+    value = min(value, most or value)
     behind = next((link.upstream for link in path.links if link.downstream is balancer), None)
     keep = behind.settings.get(Role.SERVER_IDLE) if behind is not None else None
     kept = value_of(keep)

@@ -6,7 +6,7 @@ The read timeout of a proxy between the balancer and the application is not abov
 response: the declared `longest_silence` of the requests on this path. Equal values count. Each proxy of the
 path is judged by itself. Where nothing is declared, the smallest limit that somebody *set* further in is
 compared instead, with low severity and confidence: it says how long a response may be silent, not how long
-one is. Without either the answer is unknown.
+one is, so `keepalign fix` changes nothing for it. Without either the answer is unknown.
 
 ## Why it fails
 

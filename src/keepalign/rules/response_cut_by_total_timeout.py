@@ -5,7 +5,8 @@
 A limit that runs from the request to the end of its response, whether bytes flow or not, is not above the
 `longest_request` of a declared request that is never silent for so long (its `longest_silence` is below the
 limit). Equal values count. The one such limit that keepalign knows is that of gunicorn's sync workers
-(`--timeout`, 30 s unless set). Where no `longest_request` is declared the answer is unknown.
+(`--timeout`, 30 s unless set). Where only a silence is declared the answer is unknown; where nothing is, or
+the limit is not known, `app-worker-timeout-below-lb` asks for it.
 
 ## Why it fails
 
@@ -65,16 +66,20 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from keepalign.model.checked import Ok
+from keepalign.model.checked import NotApplicable, Ok
 from keepalign.model.finding import Ladder, Severity, Symptom, Undecided
 from keepalign.model.path import Hop, RequestPath, Stack
 from keepalign.model.setting import Setting
 from keepalign.model.timers import Role
+from keepalign.rules._limits import longest_request
 from keepalign.rules._rule import Outcome, Rule
 from keepalign.rules._workers import SUPPLY, each_worker, major, streaming_at, struck, worker_finding
 from keepalign.units import Duration
 
 SLUG: Final = "response-cut-by-total-timeout"
+
+_ASKED_BY: Final = "app-worker-timeout-below-lb"
+"""The rule that asks for the same declarations; one unknown for each worker is enough."""
 
 _WRITES_INTO_BODY: Final = range(22, 27)
 """Releases whose dying worker writes an error page behind the bytes that it has sent."""
@@ -82,7 +87,7 @@ _WRITES_INTO_BODY: Final = range(22, 27)
 
 def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
     """One outcome per worker limit of this path."""
-    yield from each_worker(SLUG, path, partial(_judge, path))
+    yield from each_worker(SLUG, path, partial(_judge, path), told_by=_ASKED_BY)
 
 
 def _judge(path: RequestPath, hop: Hop, setting: Setting, limit: Duration) -> Outcome:
@@ -94,7 +99,9 @@ def _judge(path: RequestPath, hop: Hop, setting: Setting, limit: Duration) -> Ou
             for e in path.endpoints
             if e.longest_request is None and (e.longest_silence is None or e.longest_silence < limit)
         ]
-        if undeclared or not path.endpoints:
+        if longest_request(path.endpoints) is None:
+            return NotApplicable(SLUG, path.name, hop.name, f"no request is declared: see {_ASKED_BY}")
+        if undeclared:
             return Undecided(
                 cause=SLUG,
                 path=path.name,

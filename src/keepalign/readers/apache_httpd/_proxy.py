@@ -8,6 +8,8 @@ Tried on httpd 2.4.71, where the documentation leaves it open:
 - A request goes to the worker with the longest URL that its own begins with; of equal ones the main server's.
 - The lines of the main server are asked before those of a virtual host; a `ProxyPass` in a `<Location>`
   before all lines, and of several such sections the last one that fits.
+- Of `disablereuse=` and `enablereuse=` the last one counts. The variables `proxy-nokeepalive` and
+  `force-proxy-request-1.0` make httpd close each connection to a backend too, whatever their value.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from keepalign.model.setting import Disabled, Unknown
 from keepalign.model.source import Origin, OriginKind, Site, Step
+from keepalign.model.workload import covers
 from keepalign.readers._fragments import ProxyRoute
 from keepalign.readers._reader import Note, Read
 from keepalign.readers.apache_httpd._syntax import show
@@ -41,6 +45,9 @@ _PORTS: Final = {
     "ajp": 8009, "fcgi": 8000, "scgi": 4000,
 }  # fmt: skip
 """Ports that mod_proxy's schemes take when the URL names none."""
+_REUSE: Final = ("disablereuse", "enablereuse")
+_CLOSING: Final = frozenset({"proxy-nokeepalive", "force-proxy-request-1.0"})
+"""Environment variables that end a backend's connection after its request (mod_proxy_http's page)."""
 
 
 @dataclass(slots=True)
@@ -88,6 +95,7 @@ class ProxyScope:
         self.lines: list[_Rule] = []
         self.locations: list[_Rule] = []
         self.workers: list[_Worker] = []
+        self.closing: dict[tuple[str, str], Item] = {}
         self._report = report
         for item in items:
             around = [s.name.lower() for s in item.blocks[depth:]]
@@ -114,11 +122,25 @@ class ProxyScope:
                         self._set(item, section.values[0].text, 0, overrides=True)
                 case "proxyset" if item.values:
                     self._set(item, item.values[0].text, 1, overrides=True)
+                case "setenv" | "unsetenv" if not around:
+                    self._environment(item, "/")
+                case "setenv" | "unsetenv" if around == ["location"]:
+                    section = item.blocks[-1].item
+                    if section.values and section.values[0].text != "~":
+                        self._environment(item, section.values[0].text)
                 case _:
                     pass
 
     def _skip(self, item: Item, why: str) -> None:
         self._report(Note(item.line.span, f"{item.line.text}: {why}"))
+
+    def _environment(self, item: Item, prefix: str) -> None:
+        """Remember what sets or unsets a variable that ends connections to backends; `prefix`: of the
+        requests that it holds for.
+        """
+        names = {v.text for v in (item.values[:1] if item.name == "setenv" else item.values)}
+        for name in names & _CLOSING:
+            self.closing[prefix, name] = item
 
     def _pass(self, item: Item, location: str | None) -> None:
         words = item.values
@@ -148,8 +170,9 @@ class ProxyScope:
             if option is None:
                 continue
             if overrides or not shared:
+                worker.options.pop(option[0], None)  # so that the last one written is the last one kept
                 worker.options[option[0]] = (item, index)
-            elif option[0] in ("timeout", "ttl"):
+            elif option[0] in ("timeout", "ttl", *_REUSE):
                 text = item.line.arguments[index].raw
                 by = worker.defined_by.line
                 self._skip(
@@ -176,11 +199,18 @@ def routes(
     rules = [r for scope in reversed(scopes) for r in reversed(scope.locations)]
     rules += [r for scope in scopes for r in scope.lines]
     workers = [w for scope in scopes for w in scope.workers]
-    return tuple(_route(tree, rule, workers, values, report) for rule in rules)
+    last = {key: item for scope in scopes for key, item in scope.closing.items()}
+    closing = [(prefix, item) for (prefix, _), item in last.items() if item.name == "setenv"]
+    return tuple(_route(tree, rule, workers, closing, values, report) for rule in rules)
 
 
 def _route(
-    tree: Tree, rule: _Rule, workers: list[_Worker], values: ServerValues, report: Report
+    tree: Tree,
+    rule: _Rule,
+    workers: list[_Worker],
+    closing: list[tuple[str, Item]],
+    values: ServerValues,
+    report: Report,
 ) -> ProxyRoute:
     item, url = rule.item, show(rule.url.text)
     here = Step(item.line.span, f"ProxyPass {show(rule.prefix)}")
@@ -204,7 +234,8 @@ def _route(
         excluded=False,
         timeout=_worker_option(worker, "timeout", here, item, report)
         or _server_timeout(tree, values, here, site, report),
-        ttl=_worker_option(worker, "ttl", here, item, report)
+        ttl=_never_reused(worker, closing, rule.prefix, here)
+        or _worker_option(worker, "ttl", here, item, report)
         or absent(tree, "ProxyPass ttl=", site=_option_site(worker, "ttl")),
         place=item.line.span,
     )
@@ -236,6 +267,29 @@ def _worker_option(worker: _Worker | None, key: str, here: Step, route: Item, re
         owner = "ProxyPass " + show(item.values[0].text) if item.name == "proxypass" else show(item.line.name)
         where = origin(item, literal, here, what=f"{owner.lstrip('<')} {written}", span=argument.span)
     return whole_seconds(f"ProxyPass {key}=", literal, where, report, minimum=1, named=f"{key}=")
+
+
+def _never_reused(
+    worker: _Worker | None, closing: list[tuple[str, Item]], prefix: str, here: Step
+) -> Disabled | Unknown | None:
+    """Disabled where no connection to the backend serves a second request; None where one may."""
+    for above, item in closing:
+        if covers(above, prefix):
+            return Disabled(option="SetEnv", origin=origin(item, item.values[0], here))
+    options = worker.options if worker is not None else {}
+    key = next((key for key in reversed(options) if key in _REUSE), None)
+    if key is None:
+        return None
+    item, index = options[key]
+    literal, argument = item.options[index], item.line.arguments[index]
+    where = origin(item, literal, here, what=show(argument.raw), span=argument.span)
+    if literal.unresolved:
+        why = (
+            f"whether connections are re-used depends on ${{{show(literal.unresolved)}}}, which is not known"
+        )
+        return unknown(f"ProxyPass {key}=", where, why)
+    never = "on" if key == "disablereuse" else "off"
+    return Disabled(option=f"ProxyPass {key}=", origin=where) if literal.text.lower() == never else None
 
 
 def _option_site(worker: _Worker | None, key: str) -> Site | None:

@@ -145,8 +145,8 @@ class Tree:
 def build(source: SourceText, include: Include | None) -> Tree:
     """Read the main file and what it includes. `include` None: included files are not at hand.
 
-    Raises: ReadError: a section is not closed or not open, an Include names no file or itself, a byte order
-        mark, or nginx's syntax.
+    Raises: ReadError: a section is not closed or not open, a file includes itself, a byte order mark,
+        or nginx's syntax.
     """
     _refuse_nginx(source)
     walker = _Walker(include)
@@ -322,11 +322,12 @@ class _Walker:
             return
         sources = self._include(pattern)
         if not sources and item.name == "include":
-            raise _fail(
-                item.line, f"Include {show(pattern)}: no such file",
-                "add the folder that holds it to the paths to read, or use IncludeOptional",
-            )  # fmt: skip
-        if not sources:
+            # httpd would not start without it, so it is part of the image: its own conf/extra, say.
+            self.tree.unread.append(item)
+            self._note(
+                item, f"{show(pattern)} is not read: it is not here; give its folder as a further PATH"
+            )
+        elif not sources:
             self._note(item, f"IncludeOptional {show(pattern)} matches no file here")
         for source in sources:
             if source.file in self._open_files or len(self._open_files) >= _MAX_DEPTH:

@@ -60,7 +60,7 @@ class ApacheReader:
             include: answers the pattern of an Include or IncludeOptional, as written after substitution (it
                 may be relative to ServerRoot and hold `*`), with the files it names, in httpd's order.
 
-        Raises: ReadError: also for an Include that names no file, or a file that includes itself.
+        Raises: ReadError: also for a file that includes itself.
         """
         return _fragment(source.file, build(source, include))
 
