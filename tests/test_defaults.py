@@ -67,6 +67,8 @@ DOCUMENTED = {
     (Product.NGINX, "worker_shutdown_timeout"): "unlimited",
     # Node.js: http.
     (Product.NODEJS, "server.keepAliveTimeout"): 5,
+    (Product.NODEJS, "Fastify keepAliveTimeout"): 72,
+    (Product.NODEJS, "next start --keepAliveTimeout"): 5,
     (Product.NODEJS, "server.close()"): "unlimited",
 }
 """Vendor's values, written down a second time: a slip of the pen in a table changes what findings say."""

@@ -99,6 +99,22 @@ def test_file_in_no_folder_is_told_before_anything_runs(
     assert "loading" not in said.err
 
 
+def test_server_that_the_lab_cannot_run_with_ones_own_flags_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = small_stack.write(tmp_path, gunicorn='"--bind", ":8000"')
+    main = folder / "infra" / "main.tf"
+    text = main.read_text("utf-8")
+    assert text.count('"gunicorn"') == 1
+    main.write_text(
+        text.replace('"gunicorn"', '"uvicorn"').replace('"--bind", ":8000"', '"--port", "8000"'), "utf-8"
+    )
+    assert run(["prove", str(folder)]) == 5
+    assert (
+        "the lab cannot run the uvicorn of container app with your own flags yet" in capsys.readouterr().err
+    )
+
+
 def two_services(folder: Path) -> list[str]:
     """Two small stacks below one folder, and the names of their targets."""
     for name in ("one", "two"):

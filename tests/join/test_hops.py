@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from keepalign.join import load_stack
+from keepalign.model.timers import Role
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "orders-api"
 
@@ -34,3 +36,15 @@ def test_stops_of_the_example_wait_for_the_front() -> None:
             "api": ("SIGTERM", ("httpd",)),
             "reports": ("SIGTERM", ("httpd",)),
         }
+
+
+def test_proxy_that_never_reuses_a_connection_has_no_pool(tmp_path: Path) -> None:
+    line = "ProxyPass        / http://127.0.0.1:8000/"
+    copytree(EXAMPLE / "broken", tmp_path / "tree")
+    conf = tmp_path / "tree" / "httpd" / "httpd.conf"
+    conf.write_text(conf.read_text().replace(line, f"{line} disablereuse=On"))
+    stack = load_stack([str(tmp_path / "tree")]).stack
+    httpd = {path.route: path.hops[1] for path in stack.paths}
+    assert httpd["/"].traits["pool"] == "off"
+    assert Role.UPSTREAM_POOL_IDLE not in httpd["/"].settings
+    assert "pool" not in httpd["/reports"].traits

@@ -43,6 +43,43 @@ resource "aws_lb_listener" "{label}" {{
 """
 
 
+def rule(
+    label: str,
+    condition: str,
+    *groups: str,
+    priority: str = "",
+    listener: str = "aws_lb_listener.http",
+    more: str = "",
+) -> str:
+    """An `aws_lb_listener_rule`.
+
+    Args:
+        condition: "/api/*" for a path_pattern of that value; else what stands in its condition blocks.
+        groups: names of the target groups that it forwards to, with weights if several.
+        priority: an expression; empty for none.
+    """
+    if not condition.startswith("condition"):
+        condition = f'condition {{\n path_pattern {{\n values = ["{condition}"]\n }}\n }}'
+    weighted = "".join(
+        f"target_group {{\n arn = aws_lb_target_group.{one}.arn\n weight = 50\n }}\n" for one in groups
+    )
+    forward = f"forward {{\n{weighted} }}" if len(groups) > 1 else ""
+    if len(groups) == 1:
+        forward = f"target_group_arn = aws_lb_target_group.{groups[0]}.arn"
+    return f"""
+resource "aws_lb_listener_rule" "{label}" {{
+  listener_arn = {listener}.arn
+  {f"priority = {priority}" if priority else ""}
+  action {{
+    type = "{"forward" if groups else "redirect"}"
+    {forward}
+  }}
+  {condition}
+  {more}
+}}
+"""
+
+
 def fixed_response(balancer: str, label: str) -> str:
     """An `aws_lb_listener` that forwards to nobody."""
     return f"""

@@ -4,9 +4,12 @@ load         roots → readers → join: what `check`, `fix` and `prove` start f
 declared     what people declare: endpoints, a balancer in front, what builds a container
 paths        balancer → target group → service → container → backend: the request paths of a stack
 resources    which Terraform resources belong together, within a root module and across them
+forwarding   which endpoints listener rules forward to a target group
 loose        servers that no service of the tree puts behind a balancer
 ways         the paths through one target, and the target as the lab runs it
 containers   what runs in a container: image → Dockerfile → entrypoint → command line → product
+confs        which file of the tree an application server opens
+packages     what a Node.js image starts
 nginx_conf   which nginx configuration an image holds
 images       which Dockerfile builds an image, and which files it copies
 routes       which host of a web server answers, and what is behind its routes

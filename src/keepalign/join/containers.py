@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
-from keepalign.join import images, nginx_conf
+from keepalign.join import confs, images, nginx_conf, packages
 from keepalign.model.path import JoinBy, JoinEvidence
 from keepalign.model.source import Origin, OriginKind, Span, Step
-from keepalign.readers import gunicorn
+from keepalign.readers import app_servers, gunicorn, nodejs
 from keepalign.readers._fragments import (
     ApacheFragment,
+    AppFragment,
     DockerfileFragment,
-    GunicornFragment,
     NginxFragment,
+    NodeFragment,
     ScriptFragment,
 )
-from keepalign.readers._reader import CommandLine, Word
+from keepalign.readers._reader import CommandLine
 from keepalign.readers.dockerfile import DockerfileReader
 from keepalign.readers.requirements_txt import Pin
 from keepalign.readers.shell import ScriptReader, Variable, unwrap
@@ -57,7 +58,7 @@ class Program:
     """
 
     container: str
-    server: ApacheFragment | GunicornFragment | NginxFragment | None
+    server: ApacheFragment | AppFragment | NginxFragment | None
     ports: tuple[int, ...]
     command: CommandLine | None
     environment: Mapping[str, str | None]
@@ -156,9 +157,15 @@ class Programs:
             line = gunicorn.splice(script.command, _joined(rest, command))
         found = None
         if line is not None:
-            found = gunicorn.read_command(self._with_conf(line, dockerfile), environment)
+            found = app_servers.read_command(line, environment, confs.lookup(self._tree, dockerfile))
+        if found is None and line is not None:
+            line = packages.command(line, dockerfile)
+            node = nodejs.read_command(line, environment, packages.package(self._tree, dockerfile))
+            # A worker or a build; what the task gives a port is taken for a server all the same.
+            if node is not None and (node.listens or (container is not None and container.ports)):
+                found = node
         if found is not None:
-            return self._gunicorn(found, name, container, dockerfile, evidence, line, environment)
+            return self._app(found, name, container, dockerfile, evidence, line, environment)
         base = _base(container, dockerfile)
         if _is_apache(base, line):
             held = self._conf(dockerfile)
@@ -181,19 +188,9 @@ class Programs:
             ports=container.ports if container is not None else (),
         )  # fmt: skip
 
-    def _with_conf(self, line: CommandLine, dockerfile: DockerfileFragment | None) -> CommandLine:
-        """The line as gunicorn takes it: without -c it reads `gunicorn.conf.py` of its working directory."""
-        folder = os.path.dirname(dockerfile.file) if dockerfile is not None else None
-        beside = [conf for conf in self._tree.gunicorn_confs if os.path.dirname(conf) == folder]
-        named = any(word.text is not None and word.text.startswith(("-c", "--c")) for word in line.words)
-        if not beside or named:
-            return line
-        words = (Word("-c", line.place), Word(beside[0], line.place))
-        return replace(line, words=(*line.words, *words))
-
-    def _gunicorn(
+    def _app(
         self,
-        server: GunicornFragment,
+        server: AppFragment,
         name: str,
         container: Container | None,
         dockerfile: DockerfileFragment | None,
@@ -201,11 +198,33 @@ class Programs:
         line: CommandLine | None,
         environment: Mapping[str, str | None],
     ) -> Program:
-        pin = self._pin(dockerfile)
-        origin = Origin(OriginKind.FILE, (Step(pin.span, f"gunicorn=={pin.version}"),)) if pin else None
+        if isinstance(server, NodeFragment):
+            return self._node(server, name, container, dockerfile, evidence, line, environment)
+        pin = self._pin(dockerfile, server.product)
+        origin = Origin(OriginKind.FILE, (Step(pin.span, f"{pin.name}=={pin.version}"),)) if pin else None
         return _program(
             container, dockerfile, name, line, environment, evidence, server=server, ports=server.ports,
             version=pin.version if pin else "", version_origin=origin,
+        )  # fmt: skip
+
+    def _node(
+        self,
+        server: NodeFragment,
+        name: str,
+        container: Container | None,
+        dockerfile: DockerfileFragment | None,
+        evidence: tuple[JoinEvidence, ...],
+        line: CommandLine | None,
+        environment: Mapping[str, str | None],
+    ) -> Program:
+        version = images.node_version(_base(container, dockerfile))
+        place = dockerfile.base_span if dockerfile else container.image_span if container else None
+        # Its port is mostly decided by the environment; then what the task or the image opens counts.
+        opened = (container.ports if container else ()) or (dockerfile.exposes if dockerfile else ())
+        return _program(
+            container, dockerfile, name, line, environment, evidence, server=server,
+            ports=server.ports or opened, version=version,
+            version_origin=Origin(OriginKind.FILE, (Step(place, "FROM"),)) if version and place else None,
         )  # fmt: skip
 
     def _web(
@@ -274,13 +293,13 @@ class Programs:
             " give the folder of one only"
         )
 
-    def _pin(self, dockerfile: DockerfileFragment | None) -> Pin | None:
-        """The pinned gunicorn of an image: in the requirements.txt beside its Dockerfile, else in those that
+    def _pin(self, dockerfile: DockerfileFragment | None, package: str) -> Pin | None:
+        """The pinned package of an image: in the requirements.txt beside its Dockerfile, else in those that
         it copies, where they agree.
         """
         if dockerfile is None:
             return None
-        pinned = {r.file: r.versions("gunicorn") for r in self._tree.requirements}
+        pinned = {r.file: r.versions(package) for r in self._tree.requirements}
         beside = os.path.join(os.path.dirname(dockerfile.file), "requirements.txt")
         files = [beside] if pinned.get(beside) else images.copied(dockerfile, pinned)
         pins = [pin for file in files for pin in pinned[file]]
@@ -295,7 +314,7 @@ def _program(
     environment: Mapping[str, str | None],
     evidence: tuple[JoinEvidence, ...],
     *,
-    server: ApacheFragment | GunicornFragment | NginxFragment | None = None,
+    server: ApacheFragment | AppFragment | NginxFragment | None = None,
     ports: tuple[int, ...] = (),
     version: str = "",
     version_origin: Origin | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from keepalign.defaults import load
 from keepalign.join.containers import Program
@@ -12,8 +13,16 @@ from keepalign.model.path import Hop, JoinEvidence, Product
 from keepalign.model.setting import Disabled, Setting, Unknown
 from keepalign.model.source import Origin, OriginKind
 from keepalign.model.timers import Role
-from keepalign.readers._fragments import ApacheFragment, ApacheHost, GunicornFragment, ProxyRoute
-from keepalign.readers._reader import Absent
+from keepalign.readers._fragments import (
+    ApacheFragment,
+    ApacheHost,
+    AppFragment,
+    GunicornFragment,
+    HypercornFragment,
+    NodeFragment,
+    ProxyRoute,
+)
+from keepalign.readers._reader import Absent, Read
 from keepalign.readers.terraform.fragment import LoadBalancer
 
 
@@ -64,6 +73,7 @@ def apache(
         Role.SERVER_IDLE: effective(host.keep_alive_timeout, Product.APACHE_HTTPD),
         Role.SERVER_BODY_READ: timeout,
     }
+    traits = ({"mpm": conf.mpm} if conf.mpm else {}) | dict(conf.capacity)
     if conf.graceful_shutdown_timeout is not None:
         settings[Role.SHUTDOWN_GRACE] = effective(conf.graceful_shutdown_timeout, Product.APACHE_HTTPD)
     if route is not None:
@@ -71,23 +81,81 @@ def apache(
         settings[Role.UPSTREAM_READ] = effective(
             route.timeout, Product.APACHE_HTTPD, default_option="Timeout"
         )
-        settings[Role.UPSTREAM_POOL_IDLE] = effective(
-            route.ttl, Product.APACHE_HTTPD, default_option="ProxyPass ttl="
-        )
+        if isinstance(route.ttl, Disabled):
+            traits["pool"] = "off"
+        else:
+            settings[Role.UPSTREAM_POOL_IDLE] = effective(
+                route.ttl, Product.APACHE_HTTPD, default_option="ProxyPass ttl="
+            )
     return Hop(
         name=program.container,
         product=Product.APACHE_HTTPD,
         settings=settings,
         version=program.version,
         version_origin=program.version_origin,
-        traits=({"mpm": conf.mpm} if conf.mpm else {}) | dict(conf.capacity),
+        traits=traits,
         joined=joined,
         place=host.place,
     )
 
 
-def gunicorn(program: Program, server: GunicornFragment, joined: tuple[JoinEvidence, ...]) -> Hop:
-    """gunicorn as its command line starts it."""
+def app(program: Program, server: AppFragment, joined: tuple[JoinEvidence, ...]) -> Hop:
+    """An application server as its command line starts it."""
+    traits: dict[str, str] = {}
+    match server:
+        case GunicornFragment():
+            settings = _gunicorn_settings(server)
+            traits["worker_class"] = server.worker_class
+            if server.workers is not None:
+                traits["workers"] = str(server.workers)
+            if server.threads is not None:
+                traits["threads"] = str(server.threads)
+        case NodeFragment():
+            settings = _node_settings(server, program.version)
+            if server.graceful:
+                traits["graceful"] = server.graceful
+        case _:
+            reads = {Role.SERVER_IDLE: server.keep_alive, Role.SHUTDOWN_GRACE: server.graceful_timeout}
+            if isinstance(server, HypercornFragment):
+                reads[Role.SERVER_BODY_READ] = server.read_timeout
+            settings = {
+                role: effective(_accepted(read, server, program.version), server.product)
+                for role, read in reads.items()
+                if read is not None
+            }
+    return Hop(
+        name=program.container,
+        product=server.product,
+        settings=settings,
+        version=program.version,
+        version_origin=program.version_origin,
+        traits=traits,
+        joined=joined,
+        place=server.place or program.place,
+    )
+
+
+def _node_settings(server: NodeFragment, version: str) -> dict[Role, Setting]:
+    settings: dict[Role, Setting] = {}
+    if isinstance(server.keep_alive, Absent):
+        rows = load(Product.NODEJS)
+        site = server.keep_alive.site
+        settings[Role.SERVER_IDLE] = rows.setting(server.keep_alive.option, version=version, site=site)
+    elif server.keep_alive is not None:
+        settings[Role.SERVER_IDLE] = server.keep_alive
+    if server.graceful == "on":
+        settings[Role.SHUTDOWN_GRACE] = load(Product.NODEJS).setting("server.close()")
+    return settings
+
+
+def _accepted(read: Read, server: AppFragment, version: str) -> Read:
+    """`read` without a place to write it, where `version` does not have the option yet."""
+    if isinstance(read, Absent) and version and not load(server.product).row(read.option).holds_in(version):
+        return replace(read, site=None)
+    return read
+
+
+def _gunicorn_settings(server: GunicornFragment) -> dict[Role, Setting]:
     settings: dict[Role, Setting] = {}
     if server.keep_alive is not None:
         settings[Role.SERVER_IDLE] = effective(server.keep_alive, Product.GUNICORN)
@@ -111,20 +179,4 @@ def gunicorn(program: Program, server: GunicornFragment, joined: tuple[JoinEvide
         )
     if server.graceful_timeout is not None:
         settings[Role.SHUTDOWN_GRACE] = effective(server.graceful_timeout, Product.GUNICORN)
-    return Hop(
-        name=program.container,
-        product=Product.GUNICORN,
-        settings=settings,
-        version=program.version,
-        version_origin=program.version_origin,
-        traits={
-            "worker_class": server.worker_class,
-            **{
-                name: str(count)
-                for name, count in (("workers", server.workers), ("threads", server.threads))
-                if count is not None
-            },
-        },
-        joined=joined,
-        place=server.place or program.place,
-    )
+    return settings

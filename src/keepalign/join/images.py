@@ -42,6 +42,13 @@ def httpd_version(image: str) -> str:
     return version[0] if official and official[1] == "httpd" and version else ""
 
 
+def node_version(image: str) -> str:
+    """The version of Node.js in an official image, from its tag; empty for other images and other tags."""
+    official = _OFFICIAL.fullmatch(image.split("@", 1)[0].removesuffix(f":{image_tag(image)}"))
+    version = re.match(r"\d+(\.\d+)*", image_tag(image))
+    return version[0] if official and official[1] == "node" and version else ""
+
+
 # Images of nginx by those who make nginx or OpenResty; all ship nginx.conf as nginx's source has it. A mirror
 # keeps the whole name behind its own, such as ECR's pull-through cache.
 _NGINX: Final = re.compile(

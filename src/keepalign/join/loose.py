@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from keepalign.defaults import load
 from keepalign.join import routes
 from keepalign.join.containers import Program, Programs
 from keepalign.join.names import unique
 from keepalign.join.ways import Ways
-from keepalign.readers import gunicorn
+from keepalign.readers import app_servers
 from keepalign.readers._fragments import ApacheFragment, NginxDirective, NginxFragment
 from keepalign.readers.tree import Tree
 
@@ -70,10 +71,10 @@ def loose_servers(tree: Tree, programs: Programs, ways: Ways) -> Servers:
             found[name] = programs.of_conf(answers, name)
     ways.keep_notes(found.values())
     for script in tree.scripts:
-        runs = gunicorn.read_command(script.command) if script.command is not None else None
+        runs = app_servers.read_command(script.command) if script.command is not None else None
         if runs is not None and script.file not in programs.used:
             missing = "no Dockerfile in the given folders starts it; give the folder of its Dockerfile too"
-            ways.miss(f"gunicorn in {script.file}", runs.place, missing)
+            ways.miss(f"{load(runs.product).label} in {script.file}", runs.place, missing)
     if ways.empty and not found:
         for program in unknown:
             ways.miss(f"Dockerfile {program.files[0]}", program.place, program.missing)

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from keepalign.defaults import load
 from keepalign.join import hops, lifecycles
 from keepalign.join.containers import Program, Programs
 from keepalign.join.declared import Declarations, DeclaredBalancer
@@ -19,7 +20,7 @@ from keepalign.join.ways import Joined, Target, Way, Ways
 from keepalign.model.path import Hop, JoinBy, JoinEvidence, Product
 from keepalign.model.setting import Setting, Unknown
 from keepalign.model.source import Origin, OriginKind, Span
-from keepalign.readers._fragments import ApacheFragment, NginxFragment
+from keepalign.readers._fragments import ApacheFragment, AppFragment, NginxFragment
 from keepalign.readers.terraform.fragment import (
     LoadBalancer,
     Service,
@@ -150,6 +151,8 @@ class _Joiner:
                 lifecycle=lifecycle,
                 joined=(*evidence, *by_name) or (reference,),
                 files=(target.place.file, *([group.place.file] if group is not None else [])),
+                group=group.address if group is not None else "",
+                listeners=self._resources.forwarding(found.key) if isinstance(found, Match) else (),
             )
             front = programs.get(target.container_name or "")
             if front is not None and front.server is not None:
@@ -232,6 +235,8 @@ class _Joiner:
                     joined=evidence,
                     files=(group.place.file,),
                     one_task=False,
+                    group=group.address,
+                    listeners=self._resources.forwarding(key),
                 )
                 if len(fronts) == 1 and len(lonely) == 1:
                     text = f"{fronts[0].files[0]} is the only server in the given folders without a balancer"
@@ -268,7 +273,7 @@ class _Joiner:
         """Says what would put a server on a path."""
         server = front.server
         place = front.place
-        product = "gunicorn"
+        product = load(server.product).label if isinstance(server, AppFragment) else ""
         if isinstance(server, ApacheFragment | NginxFragment):
             product = "Apache httpd" if isinstance(server, ApacheFragment) else "nginx"
             place = server.hosts[0].place if server.hosts else place

@@ -113,10 +113,10 @@ class Resources:
 
     def balancers_of(self, key: Key) -> list[Match[LoadBalancer]] | Missing:
         """The balancers whose listeners forward to a target group, each once."""
-        folder, address = key
+        folder, _ = key
         group = self.groups[key]
         found: dict[Key, Match[LoadBalancer]] = {}
-        forwarding = [one for at, one in self.listeners if at == folder and address in one.target_groups]
+        forwarding = self.forwarding(key)
         for listener in forwarding:
             balancer = (folder, listener.load_balancer or "")
             if balancer in self.balancers:
@@ -145,6 +145,11 @@ class Resources:
             place=place,
         )
         return chosen if isinstance(chosen, Missing) else [chosen]
+
+    def forwarding(self, key: Key) -> tuple[Listener, ...]:
+        """The listeners that forward to a target group."""
+        folder, address = key
+        return tuple(one for at, one in self.listeners if at == folder and address in one.target_groups)
 
     def listeners_of(self, key: Key) -> list[Listener]:
         """The listeners that refer to a balancer."""

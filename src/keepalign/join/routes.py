@@ -12,11 +12,12 @@ from keepalign.model.workload import Endpoint, Workload, covers
 from keepalign.readers._fragments import (
     ApacheFragment,
     ApacheHost,
-    GunicornFragment,
+    AppFragment,
     NginxFragment,
     NginxHost,
     NginxRoute,
     ProxyRoute,
+    UvicornFragment,
 )
 
 Host: TypeAlias = ApacheHost | NginxHost
@@ -158,7 +159,8 @@ def _listening(
     named = [program for program in others if program.container == host]
     if host in _LOOPBACK:
         # The containers of a task share one loopback (awsvpc).
-        found, by, why = listening, JoinBy.PORT, f"{route.url} and --bind share port {port}"
+        flag = "--port" if any(isinstance(one.server, UvicornFragment) for one in listening) else "--bind"
+        found, by, why = listening, JoinBy.PORT, f"{route.url} and {flag} share port {port}"
     elif named:
         found, by, why = named, JoinBy.NAME, f"{route.url} names container {host}"
     elif one_task:
@@ -186,6 +188,6 @@ def fronts(programs: Mapping[str, Program], *, one_task: bool) -> list[Program]:
             routes: list[Route] = [route for host in program.server.hosts for route in host.routes]
             for route in filter(proxies, routes):
                 found = backend(route, program, programs, one_task=one_task)
-                if not isinstance(found, str) and isinstance(found[0].server, GunicornFragment):
+                if not isinstance(found, str) and isinstance(found[0].server, AppFragment):
                     behind.add(found[0].container)
     return [program for program in servers if program.container not in behind]

@@ -8,20 +8,23 @@ from dataclasses import dataclass, replace
 from keepalign.join import hops, nginx, routes
 from keepalign.join.containers import Program
 from keepalign.join.declared import Declarations
+from keepalign.join.forwarding import forwarded
 from keepalign.join.names import unique
 from keepalign.model.lifecycle import Lifecycle
 from keepalign.model.path import Hop, JoinEvidence, RequestPath, Stack, Unjoined
 from keepalign.model.source import Span
+from keepalign.model.workload import Endpoint, Workload
 from keepalign.readers._fragments import (
     ApacheFragment,
     ApacheHost,
-    GunicornFragment,
+    AppFragment,
     NginxFragment,
     NginxHost,
     NginxRoute,
     ProxyRoute,
 )
 from keepalign.readers._reader import Note
+from keepalign.readers.terraform.fragment import Listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Way:
         qualifiers: what tells this target from another of the same name, the most telling first.
         files: where the target is described.
         one_task: its programs run in one task.
+        group: the address of the target group; `listeners` are those that forward to it, if any is known.
     """
 
     label: str
@@ -69,6 +73,8 @@ class Way:
     joined: tuple[JoinEvidence, ...]
     files: tuple[str, ...]
     one_task: bool = True
+    group: str = ""
+    listeners: tuple[Listener, ...] = ()
 
 
 class Ways:
@@ -80,9 +86,11 @@ class Ways:
         self._targets: list[tuple[Target, tuple[str, ...], tuple[int, ...]]] = []
         self._unjoined: dict[Unjoined, None] = {}
         self._notes: dict[Note, None] = {}
+        self._elsewhere: dict[Endpoint, None] = {}
 
     def joined(self) -> Joined:
         """Everything, under names that are unique."""
+        self._miss_endpoints()
         names = unique([(path.name, qualifiers) for path, qualifiers in self._paths])
         paths = tuple(replace(path, name=n) for (path, _), n in zip(self._paths, names, strict=True))
         target_names = unique([(target.name, qualifiers) for target, qualifiers, _ in self._targets])
@@ -101,10 +109,27 @@ class Ways:
         """Something that was read is on no path; told once."""
         self._unjoined[Unjoined(what, place, missing)] = None
 
+    def _workload(self, way: Way, files: Iterable[str]) -> Workload:
+        """What is declared of `files`, as far as listener rules forward it to the target group of `way`."""
+        workload = forwarded(self._declarations.workload(files), way.group, way.listeners)
+        self._elsewhere |= dict.fromkeys(workload.elsewhere)
+        return workload
+
+    def _miss_endpoints(self) -> None:
+        """Tells the declared endpoints that rules forward to nobody; "/" is no endpoint, but the others."""
+        found = {endpoint for path, _ in self._paths for endpoint in path.endpoints}
+        for endpoint in self._elsewhere:
+            if endpoint not in found and endpoint.path != "/":
+                missing = (
+                    "the listener rules forward its requests to no target group on a path; correct its path,"
+                    " or give the folder of the service that answers it"
+                )
+                self.miss(f"endpoint {endpoint.path}", endpoint.origin.use, missing)
+
     def keep_notes(self, programs: Iterable[Program]) -> None:
         """What the command lines of `programs` left open."""
         for program in programs:
-            if isinstance(program.server, GunicornFragment):
+            if isinstance(program.server, AppFragment):
                 self._notes |= dict.fromkeys(program.server.notes)
 
     def runs(self, file: str) -> bool:
@@ -117,7 +142,7 @@ class Ways:
 
     def ends_at_balancer(self, way: Way) -> None:
         """A path of which nothing is known behind the balancer: its own times can be judged all the same."""
-        endpoints = self._declarations.workload(way.files).below(("/",), "/")
+        endpoints = self._workload(way, way.files).below(("/",), "/")
         self._add(RequestPath(way.label, "/", (way.alb,), way.lifecycle, endpoints), way)
 
     def through(
@@ -132,7 +157,7 @@ class Ways:
             place: where somebody says that it does.
         """
         files = (*way.files, *(file for program in programs.values() for file in program.files))
-        workload = self._declarations.workload(files)
+        workload = self._workload(way, files)
         used = {front.container: front}
         joined = (*way.joined, *front.evidence)
         if isinstance(front.server, ApacheFragment | NginxFragment):
@@ -167,8 +192,8 @@ class Ways:
                         # The lab's requests name no host, so the first one answers them.
                         indexes.append(index)
         else:
-            assert isinstance(front.server, GunicornFragment)
-            hop = hops.gunicorn(front, front.server, joined)
+            assert isinstance(front.server, AppFragment)
+            hop = hops.app(front, front.server, joined)
             endpoints = workload.below(("/",), "/")
             path = RequestPath(way.label or front.container, "/", (way.alb, hop), way.lifecycle, endpoints)
             indexes = [self._add(path, way)]
@@ -199,7 +224,7 @@ class Ways:
             self.miss(f"backend {route.url} of {front.container}", route.place, inner)
             return ()
         program, evidence = inner
-        if not isinstance(program.server, GunicornFragment):
+        if not isinstance(program.server, AppFragment):
             missing = "a second proxy stands there, and keepalign follows one so far"
             self.miss(f"backend {route.url} of {front.container}", route.place, missing)
             return ()
@@ -207,7 +232,7 @@ class Ways:
         if len(routes.addresses(route)) > 1:
             text = f"of the servers behind {route.url}, keepalign follows only {program.container}"
             self._notes[Note(route.place, text)] = None
-        return (hops.gunicorn(program, program.server, (evidence, *program.evidence)),)
+        return (hops.app(program, program.server, (evidence, *program.evidence)),)
 
 
 def _web(

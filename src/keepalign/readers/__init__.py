@@ -9,7 +9,14 @@ apache_httpd      httpd.conf and what it includes
 nginx             nginx.conf and what it includes, or pieces of one
 dockerfile        the last stage of a Dockerfile
 shell             words of a command line; entrypoint scripts
-gunicorn          a gunicorn command line
+app_servers       the application server that a command line starts, by one of:
+gunicorn          a gunicorn command line with its configuration
+uvicorn           a uvicorn command line
+hypercorn         a hypercorn command line with its configuration
+nodejs            a Node.js command line with the files of its package
+python_conf       Python files that configure a server; never executed
+hypercorn_toml    TOML files that configure hypercorn
+package_json      npm scripts
 requirements_txt  pinned versions of packages
 keepalign_toml    what is declared
 """

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
+from keepalign.model.path import Product
 from keepalign.model.source import Origin, Span
 from keepalign.model.workload import Workload
 from keepalign.readers._reader import CommandLine, Fragment, Read
@@ -21,7 +23,7 @@ class ProxyRoute:
         timeout: effective for this route: its own `timeout=`, the first line's of the same backend URL (they
             share a worker), ProxyTimeout of the virtual host or server, else Timeout; `option` says which.
             Absent when none of them is written; `site` is then where Timeout could be.
-        ttl: of the worker.
+        ttl: of the worker; Disabled where no connection of it is re-used (`disablereuse=On`).
     """
 
     prefix: str
@@ -241,22 +243,71 @@ class ScriptFragment(Fragment):
 
 
 @dataclass(frozen=True, slots=True)
-class GunicornFragment(Fragment):
+class AppFragment(Fragment):
+    """What one start of an application server says: the last hop of a path.
+
+    Args:
+        product: which server it is.
+        ports: it listens on; empty when unknown, or when it listens on none.
+        workers: None when not written.
+        application: as its command line names it ("app:application").
+        place: of the command line.
+    """
+
+    product: ClassVar[Product]
+
+    ports: tuple[int, ...] = ()
+    keep_alive: Read | None = None
+    graceful_timeout: Read | None = None
+    workers: int | None = None
+    application: str | None = None
+    place: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GunicornFragment(AppFragment):
     """What one gunicorn command line says. `application` is the last positional word ("app:application").
 
     `worker_class` is the effective one: "sync" when nothing says otherwise, "gthread" when sync with threads
     above one. Counts are None when not written.
     """
 
+    product: ClassVar[Product] = Product.GUNICORN
+
     timeout: Read | None = None
-    graceful_timeout: Read | None = None
-    keep_alive: Read | None = None
-    ports: tuple[int, ...] = ()
     worker_class: str = "sync"
-    workers: int | None = None
     threads: int | None = None
-    application: str | None = None
-    place: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UvicornFragment(AppFragment):
+    """What one uvicorn command line says, or that of `fastapi run`."""
+
+    product: ClassVar[Product] = Product.UVICORN
+
+
+@dataclass(frozen=True, slots=True)
+class HypercornFragment(AppFragment):
+    """What one hypercorn command line says."""
+
+    product: ClassVar[Product] = Product.HYPERCORN
+
+    read_timeout: Read | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFragment(AppFragment):
+    """What one command line says of the Node.js server that it starts, with the files of its package.
+
+    Args:
+        graceful: "on" or "off": whether SIGTERM closes the server; empty when it is not known.
+        listens: a file of the package, or a program that is known to, listens for requests.
+    """
+
+    product: ClassVar[Product] = Product.NODEJS
+
+    graceful: str = ""
+    listens: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from keepalign.errors import ReadError
 from keepalign.model.source import SourceText
-from keepalign.readers import dockerfile, keepalign_toml, requirements_txt, shell
+from keepalign.readers import _server_confs, dockerfile, keepalign_toml, requirements_txt, shell
 from keepalign.readers._files import Listing, walk
 from keepalign.readers._fragments import (
     ApacheFragment,
@@ -30,6 +30,8 @@ from keepalign.readers._fragments import (
 from keepalign.readers._reader import Fragment, Note
 from keepalign.readers.apache_httpd import ApacheReader
 from keepalign.readers.nginx import NginxReader
+from keepalign.readers.nodejs import packages
+from keepalign.readers.package_json import PackageJson, PackageJsonReader
 from keepalign.readers.requirements_txt import RequirementsTxt
 from keepalign.readers.terraform import plan
 from keepalign.readers.terraform.combined import combine
@@ -55,7 +57,9 @@ class Tree:
 
     `sources` maps every file that was read to its text, except Terraform plans, whose text is never shown;
     the fragments are in the order of the walk.
-    `gunicorn_confs` are files named `gunicorn.conf.py`: gunicorn reads them by itself, we do not yet.
+    `server_confs` are Python and TOML files that an application server may be configured with: those called
+    like one, and those that some command line names.
+    `packages` are those of images that run Node.js, `node_sources` their files that may start a server.
     """
 
     sources: Mapping[str, SourceText]
@@ -65,7 +69,9 @@ class Tree:
     dockerfiles: tuple[DockerfileFragment, ...] = ()
     scripts: tuple[ScriptFragment, ...] = ()
     requirements: tuple[RequirementsTxt, ...] = ()
-    gunicorn_confs: tuple[str, ...] = ()
+    server_confs: tuple[str, ...] = ()
+    packages: tuple[PackageJson, ...] = ()
+    node_sources: tuple[str, ...] = ()
     declared: tuple[KeepalignToml, ...] = ()
     notes: tuple[Note, ...] = ()
 
@@ -213,6 +219,10 @@ def read_tree(
     for fragments in (terraform, apache, nginx, dockerfiles, scripts, requirements, declared):
         for fragment in fragments:
             notes += fragment.notes
+    confs = _server_confs.among(listing.files, dockerfiles, scripts, terraform)
+    for file in confs:
+        files.read(file)
+    node_packages, node_sources = _node_packages(listing.files, dockerfiles, files, notes)
     return Tree(
         sources=files.sources,
         terraform=tuple(terraform),
@@ -221,10 +231,37 @@ def read_tree(
         dockerfiles=tuple(dockerfiles),
         scripts=tuple(scripts),
         requirements=tuple(requirements),
-        gunicorn_confs=tuple(file for file in listing.files if os.path.basename(file) == "gunicorn.conf.py"),
+        server_confs=confs,
+        packages=tuple(node_packages),
+        node_sources=tuple(node_sources),
         declared=tuple(declared),
         notes=tuple(notes),
     )
+
+
+def _node_packages(
+    listed: Sequence[str], dockerfiles: Sequence[DockerfileFragment], files: _Files, notes: list[Note]
+) -> tuple[list[PackageJson], list[str]]:
+    """The packages that an image runs, and those of their files that may start a server."""
+    reader = PackageJsonReader()
+    described = {file for file in listed if reader.recognise(file, b"")}
+    wanted = [packages.package_of(one, described) for one in dockerfiles if packages.runs_node(one)]
+    found: list[PackageJson] = []
+    sources: dict[str, None] = {}
+    for file in dict.fromkeys(file for file in wanted if file is not None):
+        try:
+            found.append(reader.read(files.read(file)))
+        except ReadError as error:
+            notes.append(Note(None, f"{file} was not used: it {error.message}"))
+            continue
+        for candidate in packages.candidates(file, listed, described):
+            try:
+                if packages.telling(files.unshown(candidate, packages.LARGEST_SOURCE)):
+                    files.read(candidate)
+                    sources[candidate] = None
+            except ReadError as error:
+                notes.append(Note(None, f"{candidate} was not looked at: it {error.message}"))
+    return found, list(sources)
 
 
 def _given_plan(file: str, head: bytes, files: _Files, *, alone: bool) -> TerraformFragment | None:

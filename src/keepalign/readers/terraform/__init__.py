@@ -17,7 +17,7 @@ variable and local on the way, the literal that writes it, and where another val
     choosing, functions, formatting, operators, types, jsontext    what the evaluator knows how to compute
     blocks      arguments and nested blocks of one resource instance, `dynamic` expanded
     sites       Values to Reads: where a timeout is written, where another would be
-    resources, containers    resource blocks to the fragment's dataclasses
+    resources, containers, listener_rules    resource blocks to the fragment's dataclasses
 
 The same from a plan as JSON, where every value is known that can be:
 

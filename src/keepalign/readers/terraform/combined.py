@@ -19,6 +19,7 @@ from keepalign.readers._reader import Absent, CommandLine, Note, Read
 from keepalign.readers.terraform.fragment import (
     Container,
     Listener,
+    ListenerRule,
     LoadBalancer,
     Service,
     ServiceTarget,
@@ -29,17 +30,20 @@ from keepalign.readers.terraform.fragment import (
 
 Resource: TypeAlias = LoadBalancer | Listener | TargetGroup | TaskDefinition | Service
 T = TypeVar("T", bound=Resource)
-P = TypeVar("P", bound=Resource | Container | ServiceTarget)
+P = TypeVar("P", bound=Resource | Container | ServiceTarget | ListenerRule)
 
 # Fields that are empty also when only an apply can know them.
 _MAYBE_UNKNOWN: Final = frozenset(
     {
         "containers",
         "family",
+        "hosts",
         "kind",
         "load_balancer",
         "name",
+        "paths",
         "port",
+        "priority",
         "target_group",
         "targets",
         "task_definition",
@@ -157,7 +161,7 @@ class _Combiner:
         )
 
     def _item(self, planned: P, written: P, before: P) -> P:
-        """The same resource, container or target in its three readings."""
+        """The same resource, container, target or rule in its three readings."""
         # Any: each field keeps its own type, as all three readings are of one class.
         changes: dict[str, Any] = {}
         for each in fields(planned):
@@ -167,6 +171,9 @@ class _Combiner:
             self.filled.append(f"{planned.address}.container_definitions")
         if isinstance(planned, Listener) and changes["target_groups"] != planned.target_groups:
             self.filled.append(f"{planned.address}.")
+        if isinstance(planned, ListenerRule):
+            known = changes["target_groups"] == planned.target_groups, changes["paths"] == planned.paths
+            self.filled += [] if all(known) else [f"{planned.address}."]
         return replace(planned, **changes)
 
     def _part(self, name: str, planned: object, written: object, before: object) -> object:
@@ -179,18 +186,24 @@ class _Combiner:
                 return written if edited or _words(written) == _words(planned) else planned
             case Span():
                 return written if isinstance(written, Span) else planned
-            case tuple() if name == "target_groups" and isinstance(written, tuple):
+            case bool() if name == "unknown_target":
+                return planned and written
+            case tuple() if name in ("default_groups", "target_groups") and isinstance(written, tuple):
                 return tuple(dict.fromkeys([*planned, *written]))
             case None | "*" | () if name in _MAYBE_UNKNOWN:
                 return written
             case tuple() if isinstance(written, tuple) and isinstance(before, tuple):
-                return tuple(self._element(one, written, before) for one in planned)
+                elements = tuple(self._element(one, written, before) for one in planned)
+                # A plan need not know whose a rule is; then only the files' listener has it.
+                same = {_name(one) for one in planned if isinstance(one, ListenerRule)}
+                rules = [one for one in written if isinstance(one, ListenerRule) and _name(one) not in same]
+                return (*elements, *rules)
             case _:
                 return planned
 
     def _element(self, planned: object, written: tuple[object, ...], before: tuple[object, ...]) -> object:
-        """A container or a target with its counterpart in the files, if that is only one."""
-        if not isinstance(planned, Container | ServiceTarget):
+        """A container, a target or a rule with its counterpart in the files, if that is only one."""
+        if not isinstance(planned, Container | ServiceTarget | ListenerRule):
             return planned
         now = [one for one in written if isinstance(one, type(planned)) and _name(one) == _name(planned)]
         then = [one for one in before if isinstance(one, type(planned)) and _name(one) == _name(planned)]
@@ -218,8 +231,10 @@ class _Combiner:
                 return planned
 
 
-def _name(one: Container | ServiceTarget) -> tuple[str | None, int | None]:
-    """What tells it from the others of its task or service."""
+def _name(one: Container | ServiceTarget | ListenerRule) -> tuple[str | None, int | None]:
+    """What tells it from the others of its task, service or listener."""
+    if isinstance(one, ListenerRule):
+        return one.address, None
     return (one.name, None) if isinstance(one, Container) else (one.container_name, one.container_port)
 
 

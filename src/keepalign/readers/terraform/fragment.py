@@ -26,8 +26,38 @@ class LoadBalancer:
 
 
 @dataclass(frozen=True, slots=True)
+class ListenerRule:
+    """`aws_lb_listener_rule`: it takes the requests that meet all of its conditions.
+
+    Args:
+        target_groups: empty when it forwards to none: a redirect, a fixed response.
+        unknown_target: it forwards to a target group, perhaps, that is not known.
+        priority: the lowest number is asked first; None when not written or unknown.
+        paths: path_pattern.values, one of which is enough; empty without this condition, None when unknown.
+        hosts: host_header.values, likewise.
+        further: its other conditions by their names, as "http_header".
+    """
+
+    address: str
+    place: Span
+    target_groups: tuple[str, ...]
+    unknown_target: bool
+    priority: int | None
+    paths: tuple[str, ...] | None
+    hosts: tuple[str, ...] | None
+    further: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
-    """`aws_lb_listener` with the target groups that it, and its `aws_lb_listener_rule`s, forward to."""
+    """`aws_lb_listener` with its `aws_lb_listener_rule`s.
+
+    Args:
+        target_groups: all that it forwards to, whatever the request.
+        default_groups: those of its default action, which takes what no rule takes.
+        unknown_target: its default action forwards to a target group, perhaps, that is not known.
+        rules: by priority, those without one first.
+    """
 
     address: str
     place: Span
@@ -35,6 +65,9 @@ class Listener:
     target_groups: tuple[str, ...]
     port: int | None
     protocol: str | None
+    default_groups: tuple[str, ...] = ()
+    unknown_target: bool = False
+    rules: tuple[ListenerRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from keepalign.readers.terraform.blocks import Arguments, references, section
 from keepalign.readers.terraform.containers import containers
 from keepalign.readers.terraform.fragment import (
     Listener,
+    ListenerRule,
     LoadBalancer,
     Service,
     ServiceTarget,
@@ -19,6 +20,7 @@ from keepalign.readers.terraform.fragment import (
     TaskDefinition,
     TerraformFragment,
 )
+from keepalign.readers.terraform.listener_rules import listener_rule
 from keepalign.readers.terraform.module import Module
 from keepalign.readers.terraform.values import Deferred, Value, unresolved_of
 
@@ -39,7 +41,7 @@ class Collector:
         self.target_groups: list[TargetGroup] = []
         self.tasks: list[TaskDefinition] = []
         self.services: list[tuple[Service, str | None]] = []
-        self.rules: list[tuple[str | None, tuple[str, ...], Span, str]] = []
+        self.rules: list[tuple[str | None, ListenerRule, list[Note]]] = []
 
     def module(self, module: Module) -> None:
         """All resources of `module`, then those of its children."""
@@ -71,20 +73,23 @@ class Collector:
         )
 
     def listener(self, listener: Arguments, address: str) -> None:
+        groups, unknown = _forwards(listener, "default_action")
         self.listeners.append(
             Listener(
                 address=address,
                 place=listener.place,
                 load_balancer=_address(listener.value("load_balancer_arn"), _LOAD_BALANCERS),
-                target_groups=_forwards(listener, "default_action"),
+                target_groups=groups,
                 port=listener.number("port"),
                 protocol=listener.text("protocol"),
+                default_groups=groups,
+                unknown_target=unknown,
             )
         )
 
     def rule(self, rule: Arguments, address: str) -> None:
         listener = _address(rule.value("listener_arn"), _LISTENERS)
-        self.rules.append((listener, _forwards(rule, "action"), rule.place, address))
+        self.rules.append((listener, *listener_rule(rule, address, *_forwards(rule, "action"))))
 
     def target_group(self, group: Arguments, address: str) -> None:
         check = next(group.sections("health_check"), None)
@@ -151,13 +156,20 @@ class Collector:
     ) -> TerraformFragment:
         """What was gathered; `note` adds to `notes`."""
         listeners = {listener.address: listener for listener in self.listeners}
-        for address, groups, place, rule in self.rules:
+        for address, rule, _ in self.rules:
             listener = listeners.get(address) if address is not None else None
             if listener is None:
-                note(place, f"{rule}: its listener is not known, so its target groups are not joined")
-            elif groups:
-                merged = tuple(dict.fromkeys([*listener.target_groups, *groups]))
-                listeners[listener.address] = replace(listener, target_groups=merged)
+                text = f"{rule.address}: its listener is not known, so its target groups are not joined"
+                note(rule.place, text)
+            else:
+                merged = tuple(dict.fromkeys([*listener.target_groups, *rule.target_groups]))
+                rules = tuple(sorted([*listener.rules, rule], key=lambda one: one.priority or 0))
+                listeners[listener.address] = replace(listener, target_groups=merged, rules=rules)
+        for address, _, said in self.rules:
+            # With one target group all requests are its own, whatever the rules say.
+            if address in listeners and len(listeners[address].target_groups) > 1:
+                for one in said:
+                    note(one.span, one.text)
         return TerraformFragment(
             file=file,
             notes=tuple(notes),
@@ -179,19 +191,23 @@ HANDLERS: Final[Mapping[str, Callable[[Collector, Arguments, str], None]]] = {
 }
 
 
-def _forwards(owner: Arguments, kind: str) -> tuple[str, ...]:
-    """The target groups that the `default_action` or `action` blocks forward to, in order, once each."""
+def _forwards(owner: Arguments, kind: str) -> tuple[tuple[str, ...], bool]:
+    """The target groups that the `default_action` or `action` blocks forward to, in order, once each; and
+    whether there may be another, which is not known."""
     found: dict[str, None] = {}
+    unknown = False
     for action in owner.sections(kind):
         places = [action, *(g for f in action.sections("forward") for g in f.sections("target_group"))]
+        unknown |= any(place.unknown for place in places)
         for place, name in zip(places, ["target_group_arn", *["arn"] * (len(places) - 1)], strict=True):
             value = place.value(name)
             address = _address(value, _TARGET_GROUPS)
             if address is not None:
                 found[address] = None
             elif value is not None and value.data is not None:
+                unknown = True
                 owner.note(value.place, f"{name}: the target group is {_why(value)}")
-    return tuple(found)
+    return tuple(found), unknown
 
 
 def _why(value: Value) -> str:
