@@ -84,8 +84,9 @@ def command(
 ) -> int:
     """Find timeouts that do not line up along a request path.
 
-    PATH... are folders or files: Terraform, Apache httpd, Dockerfiles, entrypoint scripts, keepalign.toml.
-    Give several when a service is spread over several repositories.
+    PATH... are folders or files: Terraform, Apache httpd, nginx, Dockerfiles with what they start (gunicorn,
+    uvicorn, hypercorn, Node.js), keepalign.toml. Give several when a service is spread over several
+    repositories.
 
     A Terraform plan as JSON is a PATH too, and - is one on standard input; its values count, and nothing of
     its text is shown: terraform show -json tfplan | keepalign check - app/ httpd/
