@@ -18,11 +18,13 @@ LoadModule mpm_event_module modules/mod_mpm_event.so
 LoadModule authz_core_module modules/mod_authz_core.so
 LoadModule proxy_module modules/mod_proxy.so
 LoadModule proxy_http_module modules/mod_proxy_http.so
-# All processes from the start: one that starts under load closes idle connections early.
+# All processes from the start: one that starts under load closes idle connections early. So does one whose
+# threads are all busy, and without ThreadLimit a process has no more than 64.
 StartServers 2
 ServerLimit 2
 MinSpareThreads 1
 MaxSpareThreads 256
+ThreadLimit 128
 ThreadsPerChild 128
 MaxRequestWorkers 256
 {lines}

@@ -46,7 +46,8 @@ uvicorn run by gunicorn takes gunicorn's `--keep-alive`, 2 s unless set. Node.js
 
 Apache httpd's event MPM closes idle connections early, whatever `KeepAliveTimeout` says, in two cases: when
 its pool of processes shrinks (keep `MaxSpareThreads` at or above `MaxRequestWorkers`), and when all threads
-of a process are busy (keep `ThreadsPerChild` above the requests that one process has in flight). With 25
+of a process are busy (keep `ThreadsPerChild` above the requests that one process has in flight, and
+`ThreadLimit` no lower: without it a process has at most 64, with a warning at the start). With 25
 threads per process and about as many slow requests, keepalign's lab saw single 502s behind timeouts that were
 in order, and none with 100 threads; that full processes were the reason is inferred from it.
 
