@@ -44,7 +44,6 @@ class Rule:
         since: the release it came with.
         page: the module docstring; its first line states the good state.
         scenario: the stack that shows the fault, or empty; then `no_scenario` says why there can be none.
-        log_only: the cause shows in logs and has no static check.
         unprovable: why a rolling update with real servers cannot show the cause though `check` predicts it,
             as a sentence that names what shows it instead; empty where it can.
     """
@@ -58,7 +57,6 @@ class Rule:
     check: Callable[[RequestPath, Stack], Iterable[Outcome]]
     scenario: str = ""
     no_scenario: str = ""
-    log_only: bool = False
     unprovable: str = ""
 
     @property
