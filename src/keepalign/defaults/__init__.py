@@ -62,6 +62,14 @@ class Documented:
         return ", ".join(p for p in parts if p)
 
 
+def is_before(version: str, other: str) -> bool:
+    """Whether `version` is older than `other`. "18" stands for the newest release 18, so it is not older than
+    "18.2"; "18.0" is.
+    """
+    here, there = (re.findall(r"\d+", text.partition("-")[0]) for text in (version, other))
+    return [int(part) for part in here] < [int(part) for part in there[: len(here)]]
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version, without zeros at the end; "" is below all."""
     found = [int(part) for part in re.findall(r"\d+", version.partition("-")[0])]

@@ -70,6 +70,8 @@ class Change:
         causes: the slugs that this change cures, the most direct first.
         follows: no finding asked for this: the cure of another would leave it standing, or break it.
         why: in words.
+        cost: what else changes with it, as a sentence; empty where nothing is known.
+        safe: no request that is answered now can fail by it.
     """
 
     path: str
@@ -80,6 +82,8 @@ class Change:
     causes: tuple[str, ...]
     follows: bool
     why: str
+    cost: str = ""
+    safe: bool = True
 
     def cures(self, finding: Finding) -> bool:
         """Whether `finding` asks for this change: the same setting, or one that the same literal writes."""
@@ -100,6 +104,20 @@ class Change:
             Edit(part.span, part.template.replace("{value}", str(_whole(self.value, part.unit))))
             for part in (site, *site.also)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Changes that may take effect together, in a roll-out that opens no new window for errors.
+
+    Args:
+        what: what to do, as a sentence.
+        why: why before the next stage.
+    """
+
+    what: str
+    why: str
+    changes: tuple[Change, ...]
 
 
 def _whole(value: Duration, unit: Unit) -> int:

@@ -21,14 +21,33 @@ from keepalign.model.workload import Endpoint
 class Product(StrEnum):
     """The stems of `defaults/*.toml`."""
 
-    AWS_ALB = "aws_alb"
-    AWS_ECS = "aws_ecs"
     APACHE_HTTPD = "apache_httpd"
+    AWS_ALB = "aws_alb"
+    AWS_CLOUDFRONT = "aws_cloudfront"
+    AWS_ECS = "aws_ecs"
+    AWS_NLB = "aws_nlb"
+    CADDY = "caddy"
+    DOCKER = "docker"
+    ENVOY = "envoy"
+    GO = "go"
     GUNICORN = "gunicorn"
+    HAPROXY = "haproxy"
     HYPERCORN = "hypercorn"
+    INGRESS_NGINX = "ingress_nginx"
+    JETTY = "jetty"
+    KESTREL = "kestrel"
+    KUBERNETES = "kubernetes"
     NGINX = "nginx"
     NODEJS = "nodejs"
+    PHP_FPM = "php_fpm"
+    PUMA = "puma"
+    REACTOR_NETTY = "reactor_netty"
+    SUPERVISORD = "supervisord"
+    TOMCAT = "tomcat"
+    TRAEFIK = "traefik"
+    UNDERTOW = "undertow"
     UVICORN = "uvicorn"
+    UWSGI = "uwsgi"
 
 
 class JoinBy(StrEnum):
@@ -69,7 +88,19 @@ class Hop:
             `streams` (nginx as proxy) "held" where it keeps what a stream sends until a buffer is full,
             "version" where its version decides that and is not known;
             `retries` (a proxy) "off", "idempotent" or "all": which requests it sends again, on a fresh
-            connection, when a pooled one fails.
+            connection, when a pooled one fails;
+            `resends` (a proxy) likewise, when an attempt fails that the server may have worked on; absent
+            where it is as `retries`;
+            `attempts` (a proxy) how often it sends one request at most, the first time included: "3";
+            `max_requests` (any) requests after which it closes a connection, where somebody set it;
+            `recycle_after` (a server with workers) requests after which a worker is replaced, where that is
+            set; `recycle_jitter` what is set beside it to spread them;
+            `ping_interval` (a server) how often it pings a WebSocket, where somebody set it: "20s";
+            `closes_idle_on_stop` (a server) "yes" or "no": whether the stop signal ends its idle connections;
+            `probe` (a proxy in the target) "answered" where the path of the health check is one that it
+            answers by itself, "passed" where it hands that on;
+            `stop_signals` why a stop does not reach the server, in words; `stop_signals_doubt` why it may
+            not, where that is not certain.
         joined: how this hop was joined to the one in front of it; empty for the first.
         place: where the hop is defined.
     """
@@ -81,6 +112,26 @@ class Hop:
     version_origin: Origin | None = None
     traits: Mapping[str, str] = field(default_factory=dict)
     joined: tuple[JoinEvidence, ...] = ()
+    place: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An HTTP client that calls a path, as somebody declared it. It is no hop: nothing of it is in the files,
+    nothing of it is documented, and the lab does not run it.
+
+    Args:
+        name: as declared.
+        pool_idle: how long it keeps an idle connection for re-use; None when not declared.
+        timeout: how long it waits for a whole response; None when not declared.
+        calls: the prefix of the URL paths that it calls.
+        place: where it is declared.
+    """
+
+    name: str
+    pool_idle: Setting | None
+    timeout: Setting | None
+    calls: str = "/"
     place: Span | None = None
 
 
@@ -103,6 +154,7 @@ class RequestPath:
         lifecycle: the last minutes of the target that the hops behind the balancer form; None when nothing
             in the tree says how targets are deployed.
         endpoints: what is declared of the requests that take this way.
+        clients: declared callers, in front of the first hop.
     """
 
     name: str
@@ -110,6 +162,7 @@ class RequestPath:
     hops: tuple[Hop, ...]
     lifecycle: Lifecycle | None = None
     endpoints: tuple[Endpoint, ...] = ()
+    clients: tuple[Client, ...] = ()
 
     @property
     def links(self) -> tuple[Link, ...]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from keepalign.errors import UnsolvablePath
+
+_INNER = re.compile(rb"[\x80-\xbf]")
+"""Bytes of a character in UTF-8 behind its first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class SourceText:
         data: the bytes as they are on disk; edits are made on these.
     """
 
-    __slots__ = ("_line_starts", "data", "file")
+    __slots__ = ("_inner", "_line_starts", "data", "file")
 
     def __init__(self, file: str, data: bytes) -> None:
         self.file = file
@@ -53,12 +57,15 @@ class SourceText:
             starts.append(position + 1)
             position = data.find(b"\n", position + 1)
         self._line_starts = starts
+        # Where bytes inside a character stand, so that a column costs the same in a line of any length.
+        self._inner: list[int] = [] if data.isascii() else [at.start() for at in _INNER.finditer(data)]
 
     def span(self, start: int, end: int) -> Span:
         """The span of bytes [start, end); both within the file."""
         row = bisect_right(self._line_starts, start) - 1
-        prefix = self.data[self._line_starts[row] : start]
-        return Span(self.file, start, end, row + 1, len(prefix.decode("utf-8", "replace")) + 1)
+        begin = self._line_starts[row]
+        inside = bisect_left(self._inner, start) - bisect_left(self._inner, begin)
+        return Span(self.file, start, end, row + 1, min(start, len(self.data)) - begin - inside + 1)
 
     def line(self, number: int) -> str:
         """Line `number`, from 1, without its line end; empty when there is no such line."""
@@ -130,12 +137,14 @@ class Origin:
             literal; empty for a default, a flag of ours, or an assumption.
         note: in words: "Apache httpd 2.4 default", "--longest-request", "assumed: …".
         source: the address of the page a default or an assumption rests on; empty for files.
+        losers: where the same option has another value that does not count, the strongest first.
     """
 
     kind: OriginKind
     steps: tuple[Step, ...] = ()
     note: str = ""
     source: str = ""
+    losers: tuple[Step, ...] = ()
 
     @property
     def use(self) -> Span | None:
