@@ -642,3 +642,43 @@ def test_httpd_accepts_what_was_written(value: int, tmp_path: Path) -> None:
         assert name in source.data
     ran = subprocess.run([APACHE, "-t", "-f", main], capture_output=True, text=True, timeout=30, check=False)
     assert (ran.returncode, "Syntax OK" in ran.stderr) == (0, True), ran.stderr
+
+
+HOSTS = """\
+MaxKeepAliveRequests 500
+<VirtualHost *:80>
+MaxKeepAliveRequests 5
+</VirtualHost>
+<VirtualHost *:80>
+</VirtualHost>
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Listen 80\n", [""]),
+        ("Listen 80\nMaxKeepAliveRequests 5\n", ["5"]),
+        ("Listen 80\nMaxKeepAliveRequests 0\n", ["0"]),
+        ("Listen 80\nMaxKeepAliveRequests ${REQUESTS}\n", ["*"]),
+        (
+            HOSTS,
+            ["5", "500"],
+        ),
+    ],
+)
+def test_requests_per_connection_are_those_of_the_host_else_of_the_server(
+    text: str, expected: list[str]
+) -> None:
+    assert [host.max_requests for host in read(text).hosts] == expected
+
+
+@pytest.mark.timeout(20)
+def test_thousands_of_routes_are_read_in_linear_time() -> None:
+    assert len(read("ProxyPass / http://a:1/\n" * 4_000).hosts[0].routes) == 4_000
+
+
+def test_password_of_an_address_is_not_shown() -> None:
+    found = read("ProxyPass /a http://shop:hunter2@app:8000/\nTimeout http://a:hunter2@b\n")
+    assert "http://…@app:8000" in repr(found.hosts)
+    assert "hunter2" not in repr((found.hosts, found.notes))

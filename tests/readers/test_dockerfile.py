@@ -185,6 +185,7 @@ def test_what_builds_nothing_is_an_error(text: str, line: int | None) -> None:
     [
         ("a/Dockerfile", True), ("Dockerfile.web", True), ("web.Dockerfile", True), ("Containerfile", True),
         ("Dockerfile.dockerignore", False), ("Dockerfile.md", False), ("mydockerfile", False),
+        (".github/workflows/dockerfile.yaml", False), ("dockerfile.go", False),
     ],
 )  # fmt: skip
 def test_recognise(path: str, expected: bool) -> None:
@@ -217,3 +218,18 @@ def test_any_bytes_give_a_fragment_or_a_read_error(pieces: list[bytes]) -> None:
     except ReadError:
         return
     assert_spans_fit(source, fragment)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "known"),
+    [
+        ("Dockerfile-alpine", b"# syntax=docker/dockerfile:1\nfrom alpine\n", True),
+        ("Dockerfile_prod", b"ARG X\nFROM x:${X}\n", True),
+        ("Dockerfile-lint", b"rules:\n", False),
+        ("Dockerfile-notes.md", b"FROM x\n", False),
+    ],
+)
+def test_names_with_a_dash_are_dockerfiles_where_they_have_a_stage(
+    name: str, head: bytes, known: bool
+) -> None:
+    assert DockerfileReader().recognise(f"docker/{name}", head) is known

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.readers.sites import EXAMPLE, FIXTURES, assert_spans_fit, source_of, text_at
 
 from keepalign.errors import ReadError
+from keepalign.model.setting import Explicit, Unlimited
 from keepalign.model.source import OriginKind, SourceText
 from keepalign.readers._fragments import KeepalignToml
 from keepalign.readers.keepalign_toml import KeepalignTomlReader, read
@@ -166,3 +167,54 @@ def test_what_is_declared_reads_back_with_its_place(times: list[tuple[int, int]]
         assert endpoint.longest_request == Duration.of(ms=silence + more)
         assert text_at(source, endpoint.origin.use) == f"path='/{number}'"
         assert text_at(source, endpoint.origin.literal) == f"longest_silence   =   '{silence}ms'"
+
+
+def test_clients_are_read_with_their_places() -> None:
+    text = """\
+[clients.billing]
+pool_idle = "90s"
+timeout = "30s"
+calls = "/api"
+
+[clients."night job"]
+timeout = "unlimited"
+"""
+    source = SourceText("keepalign.toml", text.encode())
+    billing, job = read(source).hints.clients
+    assert isinstance(billing.pool_idle, Explicit)
+    assert isinstance(billing.timeout, Explicit)
+    assert (billing.name, billing.pool_idle.value, billing.timeout.value, billing.calls) == (
+        "billing", Duration.of(s=90), Duration.of(s=30), "/api",
+    )  # fmt: skip
+    assert text_at(source, billing.pool_idle.origin.literal) == 'pool_idle = "90s"'
+    assert billing.pool_idle.origin.kind is OriginKind.DECLARED
+    assert text_at(source, billing.place) == "[clients.billing]"
+    assert (job.name, job.pool_idle, job.calls) == ("night job", None, "/")
+    assert isinstance(job.timeout, Unlimited)
+
+
+def test_start_up_time_is_read() -> None:
+    startup = parsed('[application]\nstartup = "1m30s"\n').hints.startup
+    assert startup is not None
+    assert startup.value == Duration.of(s=90)
+    assert parsed("").hints.startup is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "line"),
+    [
+        ("[clients.a]\n", "nothing is declared of a", 1),
+        ("clients = 3\n", "clients must be a table", 1),
+        ('[clients]\na = "90s"\n', "a must be a table", 2),
+        ('[clients.a]\npool_idle = "-1s"\n', "above zero", 2),
+        ("[clients.a]\npool_idle = 90\n", "must be a duration in quotes", 2),
+        ('[clients.a]\npool_idle = "for ever"\n', "no duration above zero", 2),
+        ('[clients.a]\ntimeout = "3s"\ncalls = "api"\n', "does not begin with /", 3),
+        ('[clients.a]\ntimeout = "3s"\nretries = 2\n', "'retries' is no key", 3),
+        ('[application]\nstartup = "0s"\n', "above zero", 2),
+    ],
+)
+def test_client_that_cannot_be_understood_is_refused(text: str, says: str, line: int) -> None:
+    error = failing(text)
+    assert says in error.message
+    assert error.line == line

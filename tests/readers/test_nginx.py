@@ -123,10 +123,7 @@ def test_everything_at_once() -> None:
     assert found["/ws"].backends == (("127.0.0.1", 443),)
     assert found["~ ^/(api|internal)/v\\d+/"].prefixes == ("/api/", "/internal/")
     assert seconds(found["~ \\.php$"].read_timeout) == 120
-    assert [note.text for note in fragment.notes] == [
-        "fastcgi_pass 127.0.0.1:9000: its location is a pattern, which is not followed",
-        "stream: keepalign follows HTTP only",
-    ]
+    assert [note.text for note in fragment.notes] == ["stream: keepalign follows HTTP only"]
 
 
 # Times
@@ -285,7 +282,29 @@ def test_other_protocols_are_routes_with_their_own_times(name: str) -> None:
         f"{name}_pass", (("app", 9000),), 7,
     )  # fmt: skip
     assert route.connect_timeout.option == f"{name}_connect_timeout"
-    assert ["no reader" in note.text for note in fragment.notes] == [True]
+    assert ["no reader" in note.text for note in fragment.notes] == [True] * (name in ("scgi", "grpc"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefixes"),
+    [
+        (r"~ \.php$", ("/",)),
+        (r"~ [^/]\.php(/|$)", ("/",)),
+        (r"~* \.php(?:$|/)", ("/",)),
+        (r"~ ^/index\.php(/|$)", ("/",)),
+        (r"~ ^/(status|ping)$", ("/status", "/ping")),
+        (r"~ \.(gif|png)$", ()),
+    ],
+)
+def test_location_of_php_takes_requests_of_every_path(pattern: str, prefixes: tuple[str, ...]) -> None:
+    """`try_files $uri /index.php$is_args$args` in `location /` leads them there."""
+    fragment = server(
+        "location / { try_files $uri /index.php$is_args$args; }"
+        f" location {pattern} {{ fastcgi_pass php:9000; }}"
+    )
+    *_, route = routes(fragment).values()
+    assert route.prefixes == prefixes
+    assert bool(fragment.notes) is not bool(prefixes)
 
 
 def test_what_is_proxied_under_a_condition_is_noted() -> None:
@@ -333,7 +352,8 @@ def test_a_named_location_that_nothing_leads_to_is_noted() -> None:
         ("~ ^/a.*", ("/a",)),
         ("~ ^/ab?c", ()),
         ("~ ^/a|^/b", ()),
-        ("~ \\.php$", ()),
+        ("~ \\.php$", ("/",)),
+        ("~ \\.(gif|png)$", ()),
     ],
 )
 def test_a_location_has_the_prefixes_that_its_requests_begin_with(
@@ -660,3 +680,53 @@ def test_nginx_accepts_the_same_times(text: str, value: int | None, tmp_path: Pa
         [NGINX, "-t", "-p", tmp_path, "-c", main], capture_output=True, timeout=30, check=False
     )
     assert (ran.returncode == 0, milliseconds_of(text.strip("'"))) == (value is not None, value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "before", "expected"),
+    [
+        ("", "", ""),
+        ("keepalive_requests 50;", "", "50"),
+        ("", "keepalive_requests 10000;", "10000"),
+        ("keepalive_requests 5;", "keepalive_requests 10000;", "5"),
+        ("keepalive_requests {{ n }};", "", "*"),
+    ],
+)
+def test_requests_per_connection_are_those_of_the_server_block(
+    lines: str, before: str, expected: str
+) -> None:
+    (host,) = server(lines, before=before).hosts
+    assert host.max_requests == expected
+
+
+@pytest.mark.parametrize(
+    ("listen", "probes"),
+    [
+        ("listen 8080 so_keepalive=on;", 7200),
+        ("listen 8080 so_keepalive=30m::10;", 1800),
+        ("listen 8080 reuseport so_keepalive=240:30:5;", 240),
+        ("listen 8080 so_keepalive=::10;", 7200),
+        ("listen 8081; listen 8080 so_keepalive=75s;", 75),
+    ],
+)
+def test_tcp_probes_begin_when_the_listen_line_says(listen: str, probes: float) -> None:
+    (host,) = server(listen).hosts
+    assert seconds(host.tcp_keepalive) == probes
+
+
+def test_tcp_probes_are_off_unknown_or_not_set() -> None:
+    assert server("listen 8080;").hosts[0].tcp_keepalive is None
+    assert isinstance(server("listen 8080 so_keepalive=off;").hosts[0].tcp_keepalive, Disabled)
+    for text in ("so_keepalive=$idle", "so_keepalive=soon", "so_keepalive={{ idle }}"):
+        assert isinstance(server(f"listen 8080 {text};").hosts[0].tcp_keepalive, Unknown)
+
+
+def test_password_of_an_address_is_not_shown() -> None:
+    found = NginxReader().read(
+        SourceText(
+            "nginx.conf",
+            b"http { server { listen 80; location / { proxy_pass http://shop:hunter2@app:8000; } } }",
+        )
+    )
+    assert "http://…@app:8000" in repr(found)
+    assert "hunter2" not in repr(found)

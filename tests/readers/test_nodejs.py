@@ -243,3 +243,34 @@ def test_minified_and_binary_files_are_not_opened() -> None:
     assert not telling(b"app.listen(80)\n" * 20_000)
     assert not telling(b"app.listen(80)\0")
     assert not telling(b"export const a = 1\n")
+
+
+def limits(text: str) -> dict[str, str | None]:
+    return {one.name: one.value.text for one in read(text).found}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("server.keepAliveTimeout = 65e3; server.headersTimeout = 66 * 1000;",
+         {"keepAliveTimeout": "65000", "headersTimeout": "66000"}),
+        ("http.createServer({ requestTimeout: 120_000, headersTimeout: 70000 }, app).listen(80)",
+         {"requestTimeout": "120000", "headersTimeout": "70000"}),
+        ("const app = Fastify({ requestTimeout: 30000 })", {"requestTimeout": "30000"}),
+        ("server.timeout = 0", {"timeout": "0"}),
+        ("this.httpServer.timeout = 45000", {"timeout": "45000"}),
+        # Much has a timeout.
+        ("axios.defaults.timeout = 3000; req.timeout = 1; agent.options.headersTimeoutMs = 2", {}),
+    ],
+)  # fmt: skip
+def test_further_limits_of_a_server_are_found(text: str, expected: Mapping[str, str]) -> None:
+    assert limits(text) == expected
+
+
+def test_keep_alive_is_found_beside_the_other_limits() -> None:
+    (found,) = read("server.headersTimeout = 66000").found
+    assert (found.name, found.value.text) == ("headersTimeout", "66000")
+
+
+def test_file_that_sets_headers_timeout_alone_tells() -> None:
+    assert telling(b"export const tune = (s) => { s.headersTimeout = 70000 }")

@@ -11,7 +11,7 @@ from tests.readers.sites import assert_spans_fit, text_at
 
 from keepalign.errors import ReadError
 from keepalign.model.source import SourceText
-from keepalign.readers.package_json import PackageJson, PackageJsonReader
+from keepalign.readers.package_json import PackageJson, PackageJsonReader, of_nvmrc
 
 
 def read(text: str) -> tuple[SourceText, PackageJson]:
@@ -76,3 +76,56 @@ def test_any_bytes_are_a_fragment_or_an_error(data: bytes) -> None:
     else:
         return
     assert error.line is not None
+
+
+@pytest.mark.parametrize(
+    ("engines", "version"),
+    [
+        ("16", "16"), ("16.x", "16"), ("16.20.2", "16.20.2"), ("v16.20", "16.20"), ("^16.13.0", "16"),
+        ("~16.13.0", "16.13"), ("=16.20.2", "16.20.2"), (" 18 ", "18"),
+    ],
+)  # fmt: skip
+def test_engines_ask_for_a_release(engines: str, version: str) -> None:
+    source, found = read(json.dumps({"engines": {"npm": ">=8", "node": engines}}))
+    assert found.node is not None
+    assert (found.node.name, found.node.version) == ("node", version)
+    assert text_at(source, found.node.span) == f'"{engines}"'
+
+
+@pytest.mark.parametrize("engines", [">=14", ">=16 <19", "16 || 18", "*", "", "latest", "{{ node }}", "^"])
+def test_engines_with_a_range_ask_for_no_release(engines: str) -> None:
+    assert read(json.dumps({"engines": {"node": engines}}))[1].node is None
+
+
+@pytest.mark.parametrize("text", ['{"engines": ["node 16"]}', '{"engines": {"node": 16}}', "{}"])
+def test_engines_of_another_shape_ask_for_none(text: str) -> None:
+    assert read(text)[1].node is None
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("16.20.2\n", "16.20.2"),
+        ("v14\n", "14"),
+        ("lts/gallium\n", "16"),
+        ("lts/Hydrogen", "18"),
+        ("# pinned\n\n20\r\n", "20"),
+    ],
+)
+def test_nvmrc_names_a_release(text: str, version: str) -> None:
+    source = SourceText(".nvmrc", text.encode())
+    pin = of_nvmrc(source)
+    assert pin is not None
+    assert pin.version == version
+    assert text_at(source, pin.span) in text
+
+
+@pytest.mark.parametrize("text", ["", "node\n", "lts/*\n", "stable", "# 16\n", "\xff"])
+def test_nvmrc_that_moves_names_none(text: str) -> None:
+    assert of_nvmrc(SourceText(".nvmrc", text.encode("latin-1"))) is None
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_nvmrc(data: bytes) -> None:
+    pin = of_nvmrc(SourceText(".nvmrc", data))
+    assert pin is None or pin.version[0].isdigit()

@@ -206,6 +206,10 @@ def test_what_is_not_closed_is_an_error_with_its_place(text: str) -> None:
         ("run.sh", b"#!/usr/bin/env -S bash -e\n", True),
         ("run.sh", b"#!/usr/bin/python3\n", False),
         ("run.sh", b"echo\n", False),
+        ("compose/django/start", b"#!/bin/bash\n", True),
+        ("docker/start-web", b"#!/bin/sh\n", True),
+        ("start", b"echo\n", False),
+        ("bin/lint", b"#!/bin/sh\n", False),
         ("docker-entrypoint.sh", b"#! /bin/bash\n", True),
         ("entrypoint", b"exec a\n", True),
         ("entrypoint.py", b"import os\n", False),
@@ -247,3 +251,20 @@ def test_quoted_words_read_back(given_words: list[str]) -> None:
     for word in command.line.words:
         if word.value_span is not None:
             assert text_at(source, word.value_span) == word.text
+
+
+@pytest.mark.parametrize(
+    ("line", "inner"),
+    [
+        ("sh -c 'exec rails s'", "rails"),
+        ("bash -o pipefail -c 'exec rails s'", "rails"),
+        ("/bin/sh -euo pipefail -c 'exec rails s'", "rails"),
+        ("bash -lc 'exec rails s'", "rails"),
+        ("bash -c -e 'exec rails s'", "rails"),
+        ("bash -o noclobber start.sh", "bash"),
+        ("bash +x -c", "bash"),
+    ],
+)
+def test_options_of_a_shell_stand_in_front_of_its_command(line: str, inner: str) -> None:
+    (command,) = words(SourceText("a", line.encode()), 0, len(line))
+    assert unwrap(command.line).words[0].text == inner

@@ -3,10 +3,27 @@
 _reader           what every reader promises; Word, CommandLine, Absent
 _fragments        what the single-file readers return
 _files            which files lie below the roots, each once
+_gitignore        which folders git ignores
+_unused           files that could not be used: notes, or the end of the reading
+_shown            what is written, without passwords
 tree              hands each file to its reader: the one place that opens files
 terraform         root modules of HCL
 apache_httpd      httpd.conf and what it includes
 nginx             nginx.conf and what it includes, or pieces of one
+haproxy           HAProxy configuration, of one file or several
+envoy             Envoy's bootstrap and its files of resources
+traefik           Traefik's static configuration and the files of its file provider
+caddy             a Caddyfile and what it imports, or Caddy's JSON
+_proxies          which files of those four belong together
+_requests         which requests get to a place, as the rules of those four have it
+_conf_words       words of HAProxy's files and Caddyfiles
+_toml             TOML as nodes with their places
+kubernetes        manifests: Ingresses, Services, pods and their ConfigMaps
+compose           projects of Docker Compose
+ecs_json          task definitions of ECS as JSON
+procfile          the processes of a Procfile
+supervisord       the programs that supervisord runs
+dotenv            environment files; never shown
 dockerfile        the last stage of a Dockerfile
 shell             words of a command line; entrypoint scripts
 app_servers       the application server that a command line starts, by one of:

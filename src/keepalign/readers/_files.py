@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from keepalign.errors import UsageError
+from keepalign.readers import _gitignore
 from keepalign.readers._reader import Note
 
 # Never configuration of the stack: version control, package folders, the state of tools. Other hidden
@@ -44,7 +45,8 @@ def walk(roots: Sequence[str]) -> Listing:
     """Every file below the roots that is no folder, sorted within its folder, folders last.
 
     A root that is a file stands for itself. Overlapping roots give each file once, under its first name. A
-    link to a file counts where that file is not listed by itself; a link to a folder is not followed.
+    link to a file counts where that file is not listed by itself; a link to a folder is not followed. Folders
+    that git ignores are passed over, apart from the roots.
 
     Raises: UsageError: a root does not exist, or is neither a file nor a folder.
     """
@@ -61,6 +63,42 @@ def walk(roots: Sequence[str]) -> Listing:
     return walker.listing()
 
 
+class Bounds:
+    """What a link below the roots may lead to: the roots, and the repositories that they lie in."""
+
+    def __init__(self, roots: Sequence[str]) -> None:
+        self._roots = list(roots)
+        self._folders: set[str] | None = None
+
+    def hold(self, path: str) -> bool:
+        """Whether `path`, links followed, is below one of the folders, or is a root that is a file."""
+        if self._folders is None:  # most trees hold no links
+            self._folders = {_repository(os.path.realpath(root)) for root in self._roots}
+        real = os.path.realpath(path)
+        return any(real == one or real.startswith(f"{one.rstrip(os.sep)}{os.sep}") for one in self._folders)
+
+
+def _rules_above(real: str) -> list[tuple[str, tuple[_gitignore.Pattern, ...]]]:
+    """What the .gitignore files between the repository's top and `real` say, outermost first."""
+    top, folder = _repository(real), real
+    rules = []
+    while folder != top:
+        folder = os.path.dirname(folder)
+        if found := _gitignore.patterns(folder):
+            rules.append((folder, found))
+    return rules[::-1]
+
+
+def _repository(real: str) -> str:
+    """The folder with .git that a root lies in, else the root."""
+    folder = real
+    while not os.path.exists(os.path.join(folder, ".git")):
+        if folder == os.path.dirname(folder):
+            return real
+        folder = os.path.dirname(folder)
+    return folder
+
+
 class _Walker:
     def __init__(self) -> None:
         self.found: list[_Found] = []
@@ -70,9 +108,21 @@ class _Walker:
 
     def folder(self, root: str) -> None:
         """Everything below one folder that was not walked before."""
-        waiting = [(root, os.path.realpath(root))]
+        top = os.path.realpath(root)
+        waiting = [(root, top)]
+        repository = _repository(top)
+        # As ripgrep does: what lies in no repository was exported from one, where nothing ignored came along.
+        heeded = os.path.exists(os.path.join(repository, ".git"))
+        rules = _rules_above(top) if heeded else []
+        tracked = _gitignore.Tracked(repository)
         while waiting:
             folder, real = waiting.pop()
+            while (
+                rules and real != rules[-1][0] and not real.startswith(rules[-1][0].rstrip(os.sep) + os.sep)
+            ):
+                rules.pop()
+            if real != top and rules and _gitignore.ignored(real, rules) and not tracked.below(real):
+                continue
             if real in self._entered:
                 continue
             self._entered.add(real)
@@ -84,6 +134,9 @@ class _Walker:
                 continue
             if folder != root and any(entry.name == _VIRTUAL_ENVIRONMENT for entry in entries):
                 continue
+            named = heeded and any(entry.name == ".gitignore" for entry in entries)
+            if named and (found := _gitignore.patterns(real)):
+                rules.append((real, found))
             below = list(self._entries(folder, real, entries))
             waiting += reversed(below)
 

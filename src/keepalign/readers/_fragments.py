@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from keepalign.model.path import Product
+from keepalign.model.path import Client, Product
+from keepalign.model.setting import Explicit
 from keepalign.model.source import Origin, Span
+from keepalign.model.timers import Role
 from keepalign.model.workload import Workload
 from keepalign.readers._reader import CommandLine, Fragment, Read
 
@@ -42,6 +44,9 @@ class ApacheHost:
 
     Every Read is effective: the virtual host's own line, else the main server's, else Absent with a site in
     the main server's scope.
+
+    Args:
+        max_requests: MaxKeepAliveRequests as written, "*" where not resolved; empty when nobody wrote it.
     """
 
     ports: tuple[int, ...]
@@ -50,6 +55,7 @@ class ApacheHost:
     keep_alive_timeout: Read
     timeout: Read
     routes: tuple[ProxyRoute, ...]
+    max_requests: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +179,8 @@ class NginxHost:
         ports: it listens on; empty when unknown.
         default_ports: of these, where it is marked to answer requests that no server_name fits.
         keep_alive_timeout: Disabled for 0. As of requests that no location takes.
+        max_requests: keepalive_requests as written, "*" where not resolved; empty when nobody wrote it.
+        tcp_keepalive: when probes begin, by `so_keepalive` of a listen line; None when no line has it.
     """
 
     ports: tuple[int, ...]
@@ -182,6 +190,8 @@ class NginxHost:
     keep_alive_timeout: Read
     client_body_timeout: Read
     routes: tuple[NginxRoute, ...]
+    max_requests: str = ""
+    tcp_keepalive: Read | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +219,68 @@ class NginxFragment(Fragment):
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyWay:
+    """One way through a proxy: which requests take it, where they go, and what limits them there.
+
+    Args:
+        name: as people call it there: a backend, a router, a matcher.
+        prefixes: of the URL paths that take it; ("/",) where all do, none where that is not known.
+        hosts: names of hosts whose requests take it; empty: any.
+        backends: host and port in the order of use; None where it is not known or there is no port.
+        url: how the file names where it leads, for messages.
+        unresolved: why it leads nowhere that can be followed; empty when it does.
+        settings: what the file says of the roles of the proxy on this way, as a client and, where they differ
+            by way, as a server. The join puts the product's default for each that is Absent, and adds none.
+        traits: as `model.path.Hop.traits` has them: `pool`, `retries`, `attempts`.
+    """
+
+    name: str
+    prefixes: tuple[str, ...]
+    hosts: tuple[str, ...]
+    backends: tuple[tuple[str | None, int | None], ...]
+    url: str
+    unresolved: str
+    settings: Mapping[Role, Read]
+    traits: Mapping[str, str]
+    place: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyListener:
+    """Where a proxy accepts requests: a frontend, an entry point, a site.
+
+    Args:
+        settings: of its roles as a server.
+        ways: the most telling first; where none takes a request, the proxy answers by itself.
+    """
+
+    name: str
+    ports: tuple[int, ...]
+    settings: Mapping[Role, Read]
+    ways: tuple[ProxyWay, ...]
+    place: Span
+    traits: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyFragment(Fragment):
+    """What the configuration of one HAProxy, Envoy, Traefik or Caddy says; `file` is its main file.
+
+    Args:
+        settings: of the process: SHUTDOWN_GRACE and SHUTDOWN_DELAY.
+    """
+
+    product: Product
+    listeners: tuple[ProxyListener, ...] = ()
+    settings: Mapping[Role, Read] = field(default_factory=dict)
+
+    @property
+    def listens(self) -> tuple[int, ...]:
+        """All ports, in order."""
+        return tuple(dict.fromkeys(port for one in self.listeners for port in one.ports))
+
+
+@dataclass(frozen=True, slots=True)
 class DockerfileFragment(Fragment):
     """The last stage of one Dockerfile, with what it inherits from stages of the same file.
 
@@ -216,6 +288,8 @@ class DockerfileFragment(Fragment):
         base: the image of the stage chain's first FROM, with "*" for unresolved pieces: "httpd:2.4".
         copies: (sources as written, destination) of COPY and ADD without --from, in order.
         stop_signal: as written, None when absent.
+        mounts: files and folders of the tree that a container lays over its image, each with its place there.
+            No Dockerfile says so, but the file `mounted_by`.
     """
 
     base: str = ""
@@ -229,6 +303,8 @@ class DockerfileFragment(Fragment):
     exposes: tuple[int, ...] = ()
     stop_signal: str | None = None
     workdir: str = ""
+    mounts: tuple[tuple[str, str], ...] = ()
+    mounted_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +328,9 @@ class AppFragment(Fragment):
         workers: None when not written.
         application: as its command line names it ("app:application").
         place: of the command line.
+        further: what it says of other roles than the two; the join puts defaults for those that are Absent.
+        traits: as `model.path.Hop.traits` has them.
+        behind: as `CommandLine.behind`, where the reader follows further commands itself (npm scripts).
     """
 
     product: ClassVar[Product]
@@ -262,6 +341,9 @@ class AppFragment(Fragment):
     workers: int | None = None
     application: str | None = None
     place: Span | None = None
+    further: Mapping[Role, Read] = field(default_factory=dict)
+    traits: Mapping[str, str] = field(default_factory=dict)
+    behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,11 +400,15 @@ class Hints:
         time_scale_env: environment variable by which the application divides all its times; empty: none.
         containers: container name to a path of a folder or Dockerfile it is built from, relative to the file.
         in_front: balancers declared to stand in front of what the tree holds: kind to option to text.
+        clients: HTTP clients that call what the tree holds.
+        startup: how long a start takes until the first good answer.
     """
 
     time_scale_env: str = ""
     containers: Mapping[str, str] = field(default_factory=dict)
     in_front: tuple[tuple[str, Mapping[str, str], Origin], ...] = ()
+    clients: tuple[Client, ...] = ()
+    startup: Explicit | None = None
 
 
 @dataclass(frozen=True, slots=True)

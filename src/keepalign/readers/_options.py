@@ -121,6 +121,22 @@ class Options:
         text = value.text.strip() if value is not None and value.text is not None else ""
         return int(text) if _WHOLE.fullmatch(text) else None
 
+    def recycling(self, flag: str) -> Mapping[str, str]:
+        """The traits `recycle_after` and `recycle_jitter` by the flag of the first; none where no worker is
+        replaced. A jitter that cannot be resolved is left out."""
+        after = self.count(flag)
+        if not after:
+            return {}
+        spread = f"{flag}-jitter"
+        jitter = self.count(spread) if self.find(spread) is not None or self.hidden else 0
+        return {"recycle_after": str(after)} | ({"recycle_jitter": str(jitter)} if jitter is not None else {})
+
+    def pinging(self, flag: str) -> Mapping[str, str]:
+        """The trait `ping_interval`, where somebody wrote how often WebSockets are pinged."""
+        value = self.find(flag)
+        text = value.text.strip() if value is not None and value.text is not None else ""
+        return {"ping_interval": f"{text}s"} if _DECIMAL.fullmatch(text) and float(text) else {}
+
     def seconds(self, option: str, flag: str, *, fractions: bool = False, unit: Unit = Unit.SECONDS) -> Read:
         """A length of time, as `option` of the product.
 
@@ -152,8 +168,13 @@ class Options:
         """At the end of the command line."""
         if self.command.append_at is None:
             return None
-        listed = self.command.style is CommandStyle.LIST
-        template = f', "{flag}", "{{value}}"' if listed else f" {flag} {{value}}"
+        match self.command.style:
+            case CommandStyle.LIST:
+                template = f', "{flag}", "{{value}}"'
+            case CommandStyle.ROWS:
+                template = f'{self.command.lead}"{flag}"{self.command.lead}"{{value}}"'
+            case CommandStyle.SHELL:
+                template = f" {flag} {{value}}"
         return Site(self.command.append_at, template)
 
     def _free_site(self, flag: str) -> Site | None:
@@ -169,16 +190,25 @@ class Options:
         return None if of_flags or value.reason else self.flag_site(flag)
 
     def _origin(self, flag: str, value: Value) -> Origin:
-        lost = self._lost(flag)
+        lost, losers = self._lost(flag), self._losers(flag, value)
         if value.span is None:
             label = next(one.label for one in self.sources if one.values.get(flag))
             note = "; ".join(text for text in (label, lost) if text)
-            return Origin(OriginKind.FILE, (Step(self.command.place, value.what),), note=note)
+            return Origin(OriginKind.FILE, (Step(self.command.place, value.what),), note=note, losers=losers)
         steps = [Step(value.span, value.what), *(Step(place, name) for name, place in value.via)]
         if value.site is not None and value.via and value.text is not None:
             steps.append(Step(value.site, value.text))
         note = "; ".join(text for text in (value.note, lost) if text)
-        return Origin(OriginKind.FILE, tuple(steps), note=note)
+        return Origin(OriginKind.FILE, tuple(steps), note=note, losers=losers)
+
+    def _losers(self, flag: str, winner: Value) -> tuple[Step, ...]:
+        """Every other place that gives the option another value, the strongest first."""
+        written = [(one.label, value) for one in self.sources for value in reversed(one.values.get(flag, ()))]
+        return tuple(
+            Step(value.span or self.command.place, f"{value.what} ({label})")
+            for label, value in written[1:]
+            if value.text != winner.text
+        )
 
     def _lost(self, flag: str) -> str:
         """What else sets the option and does not count."""

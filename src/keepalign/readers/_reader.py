@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias, TypeVar
 
-from keepalign.model.setting import Disabled, Explicit, Unknown, Unlimited
+from keepalign.model.setting import Default, Disabled, Explicit, Unknown, Unlimited
 from keepalign.model.source import Site, SourceText, Span
 
 
@@ -30,8 +30,10 @@ class Absent:
     site: Site | None = None
 
 
-Read: TypeAlias = Explicit | Disabled | Unlimited | Unknown | Absent
-"""What a file says of one option. The join turns Absent into the product's Default."""
+Read: TypeAlias = Explicit | Default | Disabled | Unlimited | Unknown | Absent
+"""What a file says of one option. The join turns Absent into the product's Default; a Default here is what
+stands between the file and the product (a well-known Terraform module, a controller) sets when nobody else
+does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +66,23 @@ class CommandStyle(StrEnum):
     """Quoted words between commas: HCL and JSON lists, Dockerfile exec form."""
     SHELL = "shell"
     """Words between blanks: scripts, Dockerfile shell form."""
+    ROWS = "rows"
+    """Items of a YAML block sequence, each on a line of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
     """The words of one command, in order. `append_at` is where another word can be written (an empty span
-    just behind the last word), None when no such place is known."""
+    just behind the last word), None when no such place is known. `behind` names what started it and stays,
+    instead of giving its place to it, outermost first: "script run.sh", "sh -c", "npm". `lead`: of ROWS, what
+    stands in front of each further word: the line end, its indentation and "- "."""
 
     words: tuple[Word, ...]
     style: CommandStyle
     place: Span
     append_at: Span | None = None
+    behind: tuple[str, ...] = ()
+    lead: str = ""
 
 
 @dataclass(frozen=True, slots=True)

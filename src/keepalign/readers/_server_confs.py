@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from keepalign.readers._aws import AwsFragment
 from keepalign.readers._fragments import DockerfileFragment, ScriptFragment
-from keepalign.readers.terraform.fragment import TerraformFragment
 
 # As far as a look at words tells: `-c x`, `--config=x`, also inside `sh -c '…'`.
 _CONFIG_FLAG: Final = re.compile(r"""(?:^|\s)(?:-c|--c[a-z]*)(?:\s+|=)?["']?(file:|python:)?([^\s"';&|]+)""")
@@ -19,7 +19,7 @@ def among(
     files: Sequence[str],
     dockerfiles: Sequence[DockerfileFragment],
     scripts: Sequence[ScriptFragment],
-    terraform: Sequence[TerraformFragment],
+    terraform: Sequence[AwsFragment],
 ) -> tuple[str, ...]:
     """Those of `files` that an application server may read its settings from: Python and TOML files called
     like one, and those that some command line names.

@@ -72,12 +72,16 @@ class Stretch:
             return cls(data, lambda _i, _j: word.span, lambda _i, _j: False)
 
         def place(i: int, j: int) -> Span:
-            before = data[:i].decode("utf-8", "replace")
-            lines = before.count("\n")
-            column = len(before) - before.rfind("\n") if lines else literal.column + len(before)
+            before = data[:i].translate(None, _INNER)
+            lines = before.count(b"\n")
+            column = len(before) - before.rfind(b"\n") if lines else literal.column + len(before)
             return Span(literal.file, literal.start + i, literal.start + j, literal.line + lines, column)
 
         return cls(data, place, lambda _i, _j: True)
+
+
+_INNER: Final = bytes(range(0x80, 0xC0))
+"""Bytes inside a character of UTF-8; columns count the others, as `SourceText.span` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,9 +372,10 @@ def _split(piece: _Piece, span: Span) -> list[Word]:
     for match in re.finditer(r"[^ \t\n]+", text):
         value = None
         if literal is not None and whole and "\n" not in text:
-            before = text[: match.start()]
-            at = literal.start + len(before.encode("utf-8", "surrogateescape"))
+            before = text[: match.start()].encode("utf-8", "surrogateescape")
+            at = literal.start + len(before)
             end = at + len(match[0].encode("utf-8", "surrogateescape"))
-            value = Span(literal.file, at, end, literal.line, literal.column + len(before))
+            column = literal.column + len(before.translate(None, _INNER))
+            value = Span(literal.file, at, end, literal.line, column)
         found.append(Word(match[0], span, value, via=piece.via))
     return found

@@ -22,11 +22,13 @@ from keepalign.model.source import SourceText, Span
 from keepalign.readers._fragments import DockerfileFragment
 from keepalign.readers._reader import CommandLine, CommandStyle, Note, Word
 from keepalign.readers._shell_words import BLANK, Stretch, Variable, WordScanner
-from keepalign.readers.shell import replacing, split, unwrap
+from keepalign.readers.shell import below, replacing, split, unwrap
 
 _DIRECTIVE: Final = re.compile(rb"#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(\S+)[ \t\r]*")
 _HEREDOC: Final = re.compile(rb"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
 _FLAG: Final = re.compile(rb"--[a-z][a-z-]*(?:=\S*)?(?=\s|$)")
+_ABOUT: Final = (".dockerignore", ".md", ".txt", ".yaml", ".yml", ".json", ".py", ".go", ".sh", ".rb", ".ts")
+"""Ends of names such as dockerfile.yml, a workflow that builds one."""
 _IGNORED: Final = ("HEALTHCHECK", "LABEL", "MAINTAINER", "RUN", "USER", "VOLUME")
 """Instructions that say nothing about what the container runs."""
 
@@ -56,6 +58,7 @@ class _Stage:
     exposes: list[int] = field(default_factory=list)
     stop_signal: str | None = None
     workdir: str = ""
+    shell: str = "/bin/sh -c"
 
     def child(self) -> _Stage:
         """What a stage `FROM` this one starts with: everything but its ARGs."""
@@ -71,6 +74,7 @@ class _Stage:
             exposes=list(self.exposes),
             stop_signal=self.stop_signal,
             workdir=self.workdir,
+            shell=self.shell,
         )
 
     @property
@@ -85,10 +89,13 @@ class DockerfileReader:
     name = "dockerfile"
 
     def recognise(self, path: str, head: bytes) -> bool:
-        """Dockerfile, Dockerfile.*, *.Dockerfile, Containerfile, Containerfile.*."""
+        """Dockerfile, Dockerfile.*, *.Dockerfile, Dockerfile-* with a FROM, Containerfile and so on; not what
+        is about them."""
         base = path.replace("\\", "/").rpartition("/")[2].lower()
-        if base.endswith((".dockerignore", ".md", ".txt")):
+        if base.endswith(_ABOUT):
             return False
+        if re.match(r"(?:dockerfile|containerfile)[-_]", base):
+            return re.search(rb"(?im)^[ \t]*FROM[ \t]", head) is not None
         return base.partition(".")[0] in ("dockerfile", "containerfile") or base.endswith(
             (".dockerfile", ".containerfile")
         )
@@ -100,9 +107,12 @@ class DockerfileReader:
         """
         return _Reading(source, {}).fragment()
 
-    def read_run(self, source: SourceText, environment: Mapping[str, str | None]) -> DockerfileFragment:
+    def read_run(
+        self, source: SourceText, environment: Mapping[str, str | None], *, target: str = ""
+    ) -> DockerfileFragment:
         """As read(), for a container that sets `environment` over the image's own; None for a text that is
-        not resolved. Only what the shell of CMD and ENTRYPOINT makes of `$NAME` can differ.
+        not resolved. Only what the shell of CMD and ENTRYPOINT makes of `$NAME` can differ; and the stage,
+        where `target` names another than the last.
 
         Raises: ReadError: as read().
         """
@@ -110,7 +120,7 @@ class DockerfileReader:
             name: Variable(text, reason=f"${name} is set when the container starts")
             for name, text in environment.items()
         }
-        return _Reading(source, over).fragment()
+        return _Reading(source, over).fragment(target)
 
 
 def _instructions(source: SourceText) -> Iterator[_Instruction]:
@@ -184,10 +194,10 @@ class _Reading:
         self._stages: dict[str, _Stage] = {}
         self._stage: _Stage | None = None
 
-    def fragment(self) -> DockerfileFragment:
+    def fragment(self, target: str = "") -> DockerfileFragment:
         for number, instruction in enumerate(_instructions(self._source)):
             self._instruction(number, instruction)
-        stage = self._stage
+        stage = self._stages.get(target.lower(), self._stage)
         if stage is None:
             raise ReadError("holds no FROM, so it builds nothing", file=self._source.file)
         return DockerfileFragment(
@@ -246,6 +256,8 @@ class _Reading:
                 self._notes.append(Note(given.place, "ONBUILD takes effect in images built from this one"))
             case "SHELL":
                 self._notes.append(Note(given.place, "the shell form is read as if /bin/sh ran it"))
+                words = _json_words(self._source, given.rest, given.offsets) or []
+                stage.shell = f"{words[0].text if words else 'sh'} -c"
             case _ if given.keyword not in _IGNORED:
                 self._notes.append(Note(given.place, f"{given.keyword[:40]} is no Dockerfile instruction"))
             case _:
@@ -355,7 +367,7 @@ class _Reading:
             self._notes.append(Note(given.place, text))
         stretch = Stretch.joined(self._source, given.rest, given.offsets)
         found = replacing(split(stretch, env))
-        return (unwrap(found.line, env) if found else None), True
+        return (unwrap(below(found, stage.shell), env) if found else None), True
 
 
 def _skip_blanks(scan: WordScanner) -> bool:

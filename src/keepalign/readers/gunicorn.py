@@ -50,6 +50,7 @@ _APPLICATION: Final = "application"
 _NAMES: Final[Mapping[str, str]] = {
     "--timeout": "timeout", "--graceful-timeout": "graceful_timeout", "--keep-alive": "keepalive",
     "--worker-class": "worker_class", "--threads": "threads", "--workers": "workers", "--bind": "bind",
+    "--max-requests": "max_requests", "--max-requests-jitter": "max_requests_jitter",
     _APPLICATION: "wsgi_app",
 }  # fmt: skip
 """What the options are called in a configuration file. `wsgi_app` has no flag: there it is an argument."""
@@ -64,11 +65,12 @@ def splice(command: CommandLine, arguments: CommandLine | None) -> CommandLine:
     if arguments is None or not any(w.splice for w in command.words):
         return command
     filled: list[Word] = []
+    behind = (*command.behind, *arguments.behind)
     for word in command.words:
         filled += arguments.words if word.splice else (word,)
     if not arguments.words or arguments.append_at is None:
-        return replace(command, words=tuple(filled))
-    return CommandLine(tuple(filled), arguments.style, command.place, arguments.append_at)
+        return replace(command, words=tuple(filled), behind=behind)
+    return replace(arguments, words=tuple(filled), place=command.place, behind=behind)
 
 
 def read_command(
@@ -160,6 +162,7 @@ class _Reading:
             threads=threads,
             application=self._application(),
             place=place,
+            traits=options.recycling("--max-requests"),
             notes=tuple(options.notes),
         )
 

@@ -47,6 +47,7 @@ TABLE: Final = Table(
 _NAMES: Final[Mapping[str, str]] = {
     "--keep-alive": "keep_alive_timeout", "--graceful-timeout": "graceful_timeout",
     "--read-timeout": "read_timeout", "--bind": "bind", "--workers": "workers",
+    "--max-requests": "max_requests", "--max-requests-jitter": "max_requests_jitter",
 }  # fmt: skip
 """What the options are called in a configuration file."""
 
@@ -82,6 +83,7 @@ def read_command(
         workers=options.count("--workers"),
         application=flags.positional[0].text if flags.positional else None,
         place=place,
+        traits={**options.recycling("--max-requests"), **options.pinging("--websocket-ping-interval")},
         notes=tuple(options.notes),
     )
 

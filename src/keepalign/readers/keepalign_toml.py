@@ -7,12 +7,18 @@
 
     [application]
     time_scale_env = "ORDERS_TIME_SCALE"
+    startup = "90s"               # from the start of a task or pod until its first good answer
 
     [containers]
     api = "app"                   # built from this folder or Dockerfile
 
     [in_front.aws-alb]            # a balancer that no file of the tree describes
     idle_timeout = "60s"
+
+    [clients.billing]             # an HTTP client that calls it
+    pool_idle = "90s"             # how long it keeps an idle connection; "unlimited"
+    timeout = "30s"               # for a whole response; "unlimited"
+    calls = "/api"                # a prefix of paths; without it all
 
 `tomllib` reads the values and knows no positions; a scan of the lines finds where each key stands, and a
 place counts only when the text there reads back as the value that tomllib gave. tomlkit would not help: it
@@ -27,6 +33,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NoReturn
 
 from keepalign.errors import ReadError
+from keepalign.model.path import Client
+from keepalign.model.setting import Explicit, Unlimited
 from keepalign.model.source import Origin, OriginKind, SourceText, Span, Step
 from keepalign.model.workload import Endpoint, Workload
 from keepalign.readers._fragments import Hints, KeepalignToml
@@ -35,9 +43,11 @@ from keepalign.units import ZERO, Duration
 IN_FRONT: Final[Mapping[str, tuple[str, ...]]] = {"aws-alb": ("idle_timeout", "deregistration_delay")}
 """Kinds of balancer that can be declared, and their options. A deregistration delay may be zero."""
 
-_TABLES: Final = ("endpoint", "application", "containers", "in_front")
+_TABLES: Final = ("endpoint", "application", "containers", "in_front", "clients")
 _ENDPOINT: Final = ("path", "longest_silence", "longest_request")
-_APPLICATION: Final = ("time_scale_env",)
+_APPLICATION: Final = ("time_scale_env", "startup")
+_CLIENT: Final = ("pool_idle", "timeout", "calls")
+_UNLIMITED: Final = "unlimited"
 
 _MARK: Final = "\ufeff"
 
@@ -134,6 +144,8 @@ class _Reading:
                 time_scale_env=self._string(("application", "time_scale_env"), application, ""),
                 containers={name: self._string(("containers", name), containers) for name in containers},
                 in_front=self._in_front(),
+                clients=self._clients(),
+                startup=self._startup(application),
             ),
         )
 
@@ -205,6 +217,47 @@ class _Reading:
         if duration < ZERO or (duration == ZERO and not zero):
             self._fail(path, f"{key} must be above zero", hint, value)
         return duration
+
+    def _startup(self, application: Mapping[str, object]) -> Explicit | None:
+        path: _Path = ("application", "startup")
+        value = self._duration(path, application)
+        return (
+            Explicit(option="startup", origin=self._said(path, application), value=value) if value else None
+        )
+
+    def _said(self, path: _Path, table: Mapping[str, object]) -> Origin:
+        key = str(path[-1])
+        step = Step(self._span(path, table[key]), f"{key} = {_shown(table[key])}")
+        return Origin(OriginKind.DECLARED, (step,))
+
+    def _clients(self) -> tuple[Client, ...]:
+        declared = self._table(("clients",), self._raw.get("clients", {}))
+        return tuple(self._client(name, self._table(("clients", name), declared[name])) for name in declared)
+
+    def _client(self, name: str, table: Mapping[str, object]) -> Client:
+        here: _Path = ("clients", name)
+        self._keys(here, table, _CLIENT)
+        calls = self._string((*here, "calls"), table, "/")
+        if not calls.startswith("/"):
+            self._fail((*here, "calls"), f"the path {calls!r} does not begin with /", value=calls)
+        if "pool_idle" not in table and "timeout" not in table:
+            self._fail(here, f"nothing is declared of {name}", 'add pool_idle = "…" or timeout = "…"')
+        return Client(
+            name,
+            pool_idle=self._limit((*here, "pool_idle"), table),
+            timeout=self._limit((*here, "timeout"), table),
+            calls=calls,
+            place=self._span(here),
+        )
+
+    def _limit(self, path: _Path, table: Mapping[str, object]) -> Explicit | Unlimited | None:
+        key = str(path[-1])
+        if table.get(key) == _UNLIMITED:
+            return Unlimited(option=key, origin=self._said(path, table))
+        value = self._duration(path, table)
+        if value is None:
+            return None
+        return Explicit(option=key, origin=self._said(path, table), value=value)
 
     def _in_front(self) -> tuple[tuple[str, Mapping[str, str], Origin], ...]:
         declared = self._table(("in_front",), self._raw.get("in_front", {}))

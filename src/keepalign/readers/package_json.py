@@ -1,4 +1,6 @@
-"""package.json: the scripts of a Node.js package, with the place of each, and what it depends on."""
+"""package.json: the scripts of a Node.js package, with the place of each, what it depends on, and the release
+of Node.js that it asks for; so does a `.nvmrc` beside it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from typing import Final
 from keepalign.errors import ReadError
 from keepalign.model.source import SourceText
 from keepalign.readers._reader import Fragment, Word
+from keepalign.readers.requirements_txt import Pin
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],:]', re.DOTALL)
 
@@ -23,11 +26,14 @@ class PackageJson(Fragment):
         scripts: by name; the text of each as a word.
         main: what `node .` starts; empty when not written.
         dependencies: names of the packages that it needs where it runs.
+        node: the release that it asks for: in `.nvmrc` beside it, else in `engines`. Its beginning where one
+            line of releases is meant; None for a range over several.
     """
 
     scripts: Mapping[str, Word] = field(default_factory=dict)
     main: str = ""
     dependencies: frozenset[str] = frozenset()
+    node: Pin | None = None
 
 
 class PackageJsonReader:
@@ -58,14 +64,48 @@ class PackageJsonReader:
         main = held.get("main")
         return PackageJson(
             source.file,
-            scripts=_scripts(source),
+            scripts=_texts(source, b'"scripts"'),
+            node=_engine(_texts(source, b'"engines"').get("node")),
             main=main if isinstance(main, str) else "",
             dependencies=frozenset(needed) if isinstance(needed, dict) else frozenset(),
         )
 
 
-def _scripts(source: SourceText) -> dict[str, Word]:
-    """The texts in the object `scripts` at the top. The file is valid JSON."""
+# One release, or the newest of a line: "18", "18.x", "^18.17.0", "~18.1". An open range asks for none.
+_RELEASE: Final = re.compile(r"\s*(?P<sign>[v^~=]*)\s*v?(?P<numbers>[0-9]+(?:\.[0-9]+)*)(?:\.[xX*])*\s*")
+# Names of the lines with long support, by https://nodejs.org/en/about/previous-releases.
+_LINES: Final = {
+    "dubnium": "10", "erbium": "12", "fermium": "14", "gallium": "16", "hydrogen": "18", "iron": "20",
+    "jod": "22", "krypton": "24",
+}  # fmt: skip
+
+
+def of_nvmrc(source: SourceText) -> Pin | None:
+    """The release that a `.nvmrc` (or `.node-version`) names; None for one that moves ("node", "lts/*")."""
+    match = re.search(rb"^[ \t]*([^#\s]+)", source.data, re.MULTILINE)
+    if match is None:
+        return None
+    text = match[1].decode("utf-8", "replace")
+    version = _LINES.get(text.removeprefix("lts/").lower()) or _release(text)
+    return Pin("node", version, source.span(match.start(1), match.end(1))) if version else None
+
+
+def _engine(word: Word | None) -> Pin | None:
+    version = _release(word.text or "") if word is not None else ""
+    return Pin("node", version, word.span) if word is not None and version else None
+
+
+def _release(text: str) -> str:
+    match = _RELEASE.fullmatch(text)
+    if match is None:
+        return ""
+    parts = match["numbers"].split(".")
+    kept = {"^": 1, "~": 2}.get(match["sign"][-1:], len(parts))
+    return ".".join(parts[:kept])
+
+
+def _texts(source: SourceText, name: bytes) -> dict[str, Word]:
+    """The texts in the object `name` at the top. The file is valid JSON."""
     found: dict[str, Word] = {}
     depth, scripts = 0, False
     key: bytes | None = None
@@ -73,7 +113,7 @@ def _scripts(source: SourceText) -> dict[str, Word]:
         token = match[0]
         if token in (b"{", b"["):
             depth += 1
-            scripts = scripts or (depth == 2 and token == b"{" and key == b'"scripts"')
+            scripts = scripts or (depth == 2 and token == b"{" and key == name)
             key = None
         elif token in (b"}", b"]"):
             scripts = scripts and depth > 2

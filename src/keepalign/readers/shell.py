@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Final
 
 from keepalign.model.source import SourceText, Span
@@ -18,7 +17,9 @@ from keepalign.readers._fragments import ScriptFragment
 from keepalign.readers._reader import CommandLine, CommandStyle, Note, Word
 from keepalign.readers._shell_words import BLANK, Stretch, Variable, WordScanner
 
-__all__ = ["Command", "ScriptReader", "Stretch", "Variable", "replacing", "split", "unwrap", "words"]
+__all__ = [
+    "Command", "ScriptReader", "Stretch", "Variable", "below", "replacing", "split", "unwrap", "words",
+]  # fmt: skip
 
 _ASSIGNMENT: Final = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)=")
 _REDIRECTION: Final = re.compile(rb"[0-9]*(?:<<-|<<<|<<|<>|<&|>>|>&|>\||<|>)|&>>|&>")
@@ -30,6 +31,10 @@ _BETWEEN: Final = (b"then", b"do", b"else", b"elif", b"!", b"function", b"time")
 _HEADED: Final = (b"for", b"case", b"select", b"function")
 _TESTS: Final = ("[", "[[", "test")
 _SHELLS: Final = ("sh", "bash", "dash", "ash", "ksh", "zsh")
+_STARTING: Final = re.compile(
+    r"(?:docker[-_])?(?:boot|init|launch|run|serve|server|start|wait|web)(?:[-_]\w+)*"
+)
+"""How images call the scripts that they start with, where they give them no ending."""
 _SHEBANG: Final = re.compile(rb"#![ \t]*(?:\S*/)?(?:env[ \t]+(?:-\S+[ \t]+)*)?(?:\S*/)?(\w+)")
 
 
@@ -92,14 +97,25 @@ def unwrap(command: CommandLine, env: Mapping[str, Variable] | None = None) -> C
     program = (given[0].text or "") if given else ""
     if program.rpartition("/")[2] not in _SHELLS:
         return command
-    options = [w.text or "" for w in takewhile(lambda w: re.fullmatch(r"-\w+", w.text or ""), given[1:])]
-    index = next((n for n, text in enumerate(options, 2) if "c" in text), len(given))
+    index, text, told = 1, "", False
+    while index < len(given) and re.fullmatch(r"[-+]\w+", text := given[index].text or ""):
+        # The name of an option follows -o; the command follows all of them.
+        told = told or (text[0] == "-" and "c" in text)
+        index += 2 if text[1:].endswith("o") else 1
+    if not told:
+        return command
     if index >= len(given) or given[index].text is None:
         return command
     # Behind the text stand $0 and then the arguments.
     inner = split(Stretch.inside(given[index]), env or {}, arguments=given[index + 2 :])
     found = replacing(inner)
-    return unwrap(found.line, env) if found is not None else command
+    return unwrap(below(found, f"{program} -c", command.behind), env) if found is not None else command
+
+
+def below(command: Command, shell: str, behind: tuple[str, ...] = ()) -> CommandLine:
+    """The line of a command that `shell` runs, started by `behind` itself: without `exec` the shell stays."""
+    stays = () if command.replaces else (shell,)
+    return replace(command.line, behind=(*behind, *stays))
 
 
 class _Parser:
@@ -347,11 +363,11 @@ class ScriptReader:
     name = "shell"
 
     def recognise(self, path: str, head: bytes) -> bool:
-        """*.sh with the shebang of a shell, or *entrypoint* that no other interpreter claims."""
+        """*.sh, `start`, `run-web` with the shebang of a shell, or *entrypoint* that no other one claims."""
         base = path.replace("\\", "/").rpartition("/")[2].lower()
         shebang = _SHEBANG.match(head)
         is_shell = shebang is not None and shebang[1].decode() in _SHELLS
-        if base.endswith(".sh") and is_shell:
+        if is_shell and (base.endswith(".sh") or _STARTING.fullmatch(base)):
             return True
         return "entrypoint" in base and (
             is_shell or (not head.startswith(b"#!") and "." not in base.strip("."))
@@ -384,5 +400,10 @@ class ScriptReader:
             environment |= {name: word.text for name, word in found.assignments}
             if not found.certain:
                 notes.append(Note(found.line.place, "this command runs only under a condition"))
-        command = None if found is None else unwrap(found.line, parser._scan.variables)
+        command = None
+        if found is not None:
+            # A handler of its own may pass a signal on.
+            traps = any(c.line.words[0].text == "trap" for c in parser.commands)
+            name = f"script {source.file.replace(chr(92), '/').rpartition('/')[2]}" + " with a trap" * traps
+            command = unwrap(below(found, name), parser._scan.variables)
         return ScriptFragment(source.file, command=command, environment=environment, notes=tuple(notes))

@@ -118,6 +118,7 @@ def _fragment(
         workers=workers,
         application=application,
         place=place,
+        traits={**options.recycling("--limit-max-requests"), **options.pinging("--ws-ping-interval")},
         notes=tuple(options.notes),
     )
 

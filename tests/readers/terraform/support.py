@@ -5,17 +5,17 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 
-from keepalign.model.setting import Disabled, Explicit, Unknown
+from keepalign.model.setting import Default, Disabled, Explicit, Unknown
 from keepalign.model.source import Site
+from keepalign.readers._aws import AwsFragment, Container
 from keepalign.readers._reader import Absent, Read
 from keepalign.readers.terraform import read_module
-from keepalign.readers.terraform.fragment import Container, TerraformFragment
 
 Tree = Mapping[str, str]
 """Path to text, below the root folder "infra": {"infra/main.tf": …}."""
 
 
-def read(tree: Tree, folder: str = "infra") -> TerraformFragment:
+def read(tree: Tree, folder: str = "infra") -> AwsFragment:
     def loader(asked: str) -> Mapping[str, bytes]:
         return {
             posixpath.basename(path): text.encode()
@@ -26,7 +26,7 @@ def read(tree: Tree, folder: str = "infra") -> TerraformFragment:
     return read_module(loader(folder), folder, loader=loader)
 
 
-def read_text(text: str, **files: str) -> TerraformFragment:
+def read_text(text: str, **files: str) -> AwsFragment:
     """A root module of main.tf, and further files by name with "_" for "."."""
     more = {f"infra/{name.replace('__', '.')}": content for name, content in files.items()}
     return read({"infra/main.tf": text, **more})
@@ -56,6 +56,8 @@ def said(read: Read) -> str:
         case Explicit(value=value, origin=origin):
             steps = [f"{posixpath.basename(s.span.file)}:{s.span.line} {s.what}" for s in origin.steps]
             return f"{value}: " + " <- ".join(steps)
+        case Default(value=value, origin=origin):
+            return f"{value}: {origin.note}"
         case Unknown(reason=reason):
             return f"unknown: {reason}"
         case Absent():
@@ -66,7 +68,7 @@ def said(read: Read) -> str:
             return "unlimited"
 
 
-def idle_timeout(fragment: TerraformFragment) -> Read:
+def idle_timeout(fragment: AwsFragment) -> Read:
     """Of the one balancer."""
     (balancer,) = fragment.load_balancers
     return balancer.idle_timeout
@@ -76,7 +78,7 @@ def seconds(read: Read) -> float | None:
     return read.value.seconds if isinstance(read, Explicit) else None
 
 
-def container(fragment: TerraformFragment, name: str) -> Container:
+def container(fragment: AwsFragment, name: str) -> Container:
     found = [c for task in fragment.task_definitions for c in task.containers if c.name == name]
     assert len(found) == 1, f"{name}: {[c.name for t in fragment.task_definitions for c in t.containers]}"
     return found[0]

@@ -10,9 +10,9 @@ import pytest
 from tests.readers.terraform.support import container, said, words
 from tests.readers.terraform.test_plan import PLANS, SECRET_NUMBER, Json, fixture
 
-from keepalign.model.setting import Explicit, Unknown
+from keepalign.model.setting import Default, Explicit, Unknown
+from keepalign.readers._aws import AwsFragment
 from keepalign.readers._reader import Absent
-from keepalign.readers.terraform.fragment import TerraformFragment
 from keepalign.readers.tree import read_tree
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "orders-api" / "broken" / "infra"
@@ -35,8 +35,8 @@ def planned(where: str, *, idle: int = 60, name: str = "orders-broken") -> None:
     Path(where).write_text(json.dumps(data))
 
 
-def one(*roots: str) -> TerraformFragment:
-    (fragment,) = read_tree(roots).terraform
+def one(*roots: str) -> AwsFragment:
+    (fragment,) = read_tree(roots).aws
     return fragment
 
 
@@ -57,7 +57,7 @@ def test_equal_values_are_those_of_the_files(where: str) -> None:
 
 
 def test_plan_on_standard_input_belongs_to_the_files_too() -> None:
-    (both,) = read_tree(["-", "infra"], standard_input=fixture("orders-broken")).terraform
+    (both,) = read_tree(["-", "infra"], standard_input=fixture("orders-broken")).aws
     assert both.load_balancers == one("infra").load_balancers
 
 
@@ -114,7 +114,7 @@ def test_edited_files_count_against_the_plan() -> None:
         "infra/variables.tf": b"# one more line\n" + main.read_bytes().replace(b"= 60", b"= 120"),
         "infra/service.tf": service.read_bytes().replace(b'"30"', b'"50"'),
     }
-    (both,) = read_tree(["infra"], overlay=overlay).terraform
+    (both,) = read_tree(["infra"], overlay=overlay).aws
     assert said(both.load_balancers[0].idle_timeout).startswith("120 s")
     assert words(container(both, "api"))[-1] == "50"
     assert said(container(both, "httpd").stop_timeout).startswith("20 s: service.tf")
@@ -124,14 +124,14 @@ def test_edited_files_count_against_the_plan() -> None:
 def test_edit_elsewhere_does_not_turn_a_value_of_the_plan() -> None:
     planned("infra/plan.json", idle=75)
     variables = Path("infra/variables.tf").read_bytes()
-    (both,) = read_tree(["infra"], overlay={"infra/variables.tf": b"# one more line\n" + variables}).terraform
+    (both,) = read_tree(["infra"], overlay={"infra/variables.tf": b"# one more line\n" + variables}).aws
     assert said(both.load_balancers[0].idle_timeout).startswith("75 s")
 
 
 def test_plan_belongs_to_the_module_beside_it() -> None:
     shutil.copytree("infra", "staging")
     planned("staging/plan.json", idle=75)
-    fragments = {one.file: one for one in read_tree(["infra", "staging"]).terraform}
+    fragments = {one.file: one for one in read_tree(["infra", "staging"]).aws}
     assert {file: said(f.load_balancers[0].idle_timeout)[:4] for file, f in fragments.items()} == {
         "infra": "60 s", "staging": "75 s",
     }  # fmt: skip
@@ -151,7 +151,7 @@ def test_plan_of_another_stack_stands_alone() -> None:
     """Both have an aws_lb.this with an aws_lb_listener.http; that is what many call theirs."""
     Path("other").mkdir()
     shutil.copy(PLANS / "services.json", "other/plan.json")
-    assert {f.file for f in read_tree(["infra", "other"]).terraform} == {"infra", "other/plan.json"}
+    assert {f.file for f in read_tree(["infra", "other"]).aws} == {"infra", "other/plan.json"}
 
 
 def test_resource_that_is_not_in_the_plan_is_told() -> None:
@@ -201,3 +201,105 @@ def test_default_keeps_the_place_where_it_could_be_written() -> None:
     assert isinstance(this.idle_timeout, Absent)
     assert this.idle_timeout.site is not None
     assert this.idle_timeout.site.span.file == "services/main.tf"
+
+
+MODULES = """
+module "alb" {
+  source  = "cloudposse/alb/aws"
+  version = "2.5.0"
+  name    = "shop"
+}
+resource "aws_cloudfront_distribution" "cdn" {
+  origin {
+    domain_name = module.alb.alb_dns_name
+    origin_id   = "alb"
+    custom_origin_config {
+      http_port           = 80
+      origin_read_timeout = 45
+    }
+  }
+}
+"""
+
+
+def plan_of_modules(delay: str) -> None:
+    """A plan of MODULES: the module is where Terraform has put it, and only an apply knows the DNS name."""
+
+    def planned(address: str, **values: object) -> Json:
+        kind, name = address.rsplit(".", 2)[-2:]
+        name = name.split("[")[0]
+        return {"address": address, "mode": "managed", "type": kind, "name": name, "values": values}
+
+    custom = {"http_port": 80, "origin_read_timeout": 45, "origin_keepalive_timeout": 5}
+    origin = {"origin_id": "alb", "custom_origin_config": [custom], "connection_attempts": 3}
+    written = {"origin": [{
+        "origin_id": {"constant_value": "alb"},
+        "domain_name": {"references": ["module.alb.alb_dns_name", "module.alb"]},
+        "custom_origin_config": [{"origin_read_timeout": {"constant_value": 45}}],
+    }]}  # fmt: skip
+    alb = [
+        planned("module.alb.aws_lb.default[0]", name="shop", idle_timeout=60),
+        planned("module.alb.aws_lb_target_group.default[0]", name="shop-default", deregistration_delay=delay),
+    ]
+    data = {
+        "format_version": "1.2",
+        "terraform_version": "1.9.0",
+        "planned_values": {
+            "root_module": {
+                "resources": [planned("aws_cloudfront_distribution.cdn", origin=[origin])],
+                "child_modules": [{"address": "module.alb", "resources": alb}],
+            }
+        },
+        "resource_changes": [
+            {
+                "address": "aws_cloudfront_distribution.cdn",
+                "type": "aws_cloudfront_distribution",
+                "change": {"after_unknown": {"origin": [{"domain_name": True}]}},
+            }
+        ],
+        "configuration": {
+            "root_module": {
+                "resources": [
+                    {
+                        "address": "aws_cloudfront_distribution.cdn",
+                        "type": "aws_cloudfront_distribution",
+                        "name": "cdn",
+                        "expressions": written,
+                    }
+                ]
+            }
+        },
+    }
+    Path("cdn").mkdir()
+    Path("cdn/main.tf").write_text(MODULES)
+    Path("cdn/plan.json").write_text(json.dumps(data))
+
+
+def test_default_of_a_known_module_is_the_planned_value_with_its_source() -> None:
+    plan_of_modules("15")
+    both = one("cdn")
+    (group,) = both.target_groups
+    assert isinstance(group.deregistration_delay, Default)
+    assert group.deregistration_delay.origin.source.startswith("https://github.com/cloudposse/")
+    assert group.deregistration_delay.site is not None
+    assert group.deregistration_delay.site.span.file == "cdn/main.tf"
+
+
+def test_planned_value_counts_where_it_is_not_the_known_modules() -> None:
+    plan_of_modules("20")
+    (group,) = one("cdn").target_groups
+    assert isinstance(group.deregistration_delay, Explicit)
+    assert group.deregistration_delay.value.seconds == 20
+    assert group.deregistration_delay.site is not None
+
+
+def test_planned_distribution_has_the_balancer_that_only_the_files_know() -> None:
+    plan_of_modules("15")
+    (alone,) = read_tree(["cdn/plan.json"]).aws
+    both = one("cdn")
+    for fragment, balancer in ((alone, None), (both, "module.alb.aws_lb.default[0]")):
+        (origin,) = fragment.distributions[0].origins
+        assert (origin.load_balancer, origin.connection_attempts) == (balancer, 3)
+        assert said(origin.read_timeout).startswith("45 s")
+        assert isinstance(origin.keepalive_timeout, Absent)
+    assert both.distributions[0].place.file == "cdn/main.tf"

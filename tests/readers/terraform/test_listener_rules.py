@@ -12,7 +12,8 @@ from tests.readers.terraform.test_plan import PLANS
 from tests.readers.terraform.test_plan import read as read_recorded
 
 from keepalign.model.source import Span
-from keepalign.readers.terraform.fragment import Listener, ListenerRule, TerraformFragment
+from keepalign.readers._aws import AwsFragment, Listener, ListenerRule
+from keepalign.readers._reader import Absent
 from keepalign.readers.tree import read_tree
 
 NOWHERE = Span("", 0, 0, 1, 1)
@@ -28,7 +29,7 @@ resource "aws_lb_listener" "l" {
 ACTION = 'action {\n    type = "forward"\n    target_group_arn = aws_lb_target_group.b.arn\n  }'
 
 
-def ruled(condition: str, *, action: str = ACTION) -> TerraformFragment:
+def ruled(condition: str, *, action: str = ACTION) -> AwsFragment:
     """A listener with one rule beside its default action; `condition` is what stands in the block."""
     rule = f"""
 variable "unset" {{
@@ -45,12 +46,12 @@ resource "aws_lb_listener_rule" "r" {{
     return read_text(GROUPS + LISTENER + rule)
 
 
-def the_rule(fragment: TerraformFragment) -> ListenerRule:
+def the_rule(fragment: AwsFragment) -> ListenerRule:
     ((rule,),) = [one.rules for one in fragment.listeners]
     return rule
 
 
-def placeless(fragment: TerraformFragment) -> dict[str, Listener]:
+def placeless(fragment: AwsFragment) -> dict[str, Listener]:
     """The listeners with what a plan and files say alike: no places, and sets in one order."""
 
     def rule(one: ListenerRule) -> ListenerRule:
@@ -62,12 +63,13 @@ def placeless(fragment: TerraformFragment) -> dict[str, Listener]:
             place=NOWHERE,
             target_groups=tuple(sorted(one.target_groups)),
             rules=tuple(rule(each) for each in one.rules),
+            tcp_idle_timeout=Absent(one.tcp_idle_timeout.option),
         )
         for one in fragment.listeners
     }
 
 
-def from_files() -> TerraformFragment:
+def from_files() -> AwsFragment:
     return read({"infra/main.tf": (PLANS / "rules" / "main.tf").read_text()})
 
 
@@ -102,7 +104,7 @@ def test_plan_beside_its_files_has_the_rules_at_the_places_of_the_files(
     shutil.copytree(PLANS / "rules", tmp_path / "infra")
     shutil.copy(PLANS / "rules.json", tmp_path / "infra" / "plan.json")
     monkeypatch.chdir(tmp_path)
-    (both,) = read_tree(["infra"]).terraform
+    (both,) = read_tree(["infra"]).aws
     assert placeless(both) == placeless(from_files())
     assert {r.place.file for one in both.listeners for r in one.rules} == {"infra/main.tf"}
 

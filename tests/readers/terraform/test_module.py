@@ -131,7 +131,7 @@ def test_output_of_a_child_module_keeps_the_way_of_its_value() -> None:
     [
         ('"./gone"', "module folder not found: infra/gone"),
         ('"../gone"', "module folder not found: gone"),
-        ('"terraform-aws-modules/alb/aws"', "a copy of it in the tree"),
+        ('"acme/front-door/aws"', "a copy of it in the tree"),
         ('"git::https://example.org/x.git?ref=1"', "is not a local folder"),
         ("var.source", "no source in plain text"),
     ],
@@ -145,6 +145,44 @@ def test_module_that_is_not_read_is_noted_with_its_place(source: str, text: str)
     assert note.span.file == "infra/main.tf"
     assert note.span.line in (5, 6)
     assert said(idle_timeout(fragment)) == "unknown: module.edge was not read"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("terraform-aws-modules/vpc/aws", False),
+        ("terraform-aws-modules/iam/aws//modules/iam-role-for-service-accounts", False),
+        ("git::ssh://git@example.org/acme/terraform-aws-s3-bucket.git?ref=v1", False),
+        ("cloudposse/alb-target-group-cloudwatch-sns-alarms/aws", True),
+        ("acme/ecs-web/aws", True),
+        ("acme/container-vm/google", False),
+    ],
+)
+def test_module_whose_name_has_no_part_in_requests_is_told_only_where_it_is_used(
+    source: str, told: bool
+) -> None:
+    call = f'module "edge" {{\n  source = "{source}"\n}}\n'
+    fragment = read_text(balancer("60", call))
+    assert bool(fragment.notes) is told
+    assert (
+        said(idle_timeout(read_text(balancer("module.edge.idle", call))))
+        == "unknown: module.edge was not read"
+    )
+
+
+def test_number_that_is_not_known_is_told_of_what_takes_part_in_requests() -> None:
+    count = "  count = var.on ? 1 : 0\n"
+    tree = {
+        "infra/main.tf": 'variable "on" {}\n'
+        + "".join(f'module "{name}" {{\n  source = "./{name}"\n{count}}}\n' for name in ("edge", "mail"))
+        + f'resource "aws_ssm_parameter" "key" {{\n{count}}}\n',
+        "infra/edge/main.tf": balancer("aws_ssm_parameter.idle[0].value")
+        + 'resource "aws_ssm_parameter" "idle" {\n  count = var.many\n}\nvariable "many" {}\n',
+        "infra/mail/main.tf": f'resource "aws_ses_configuration_set" "this" {{\n{count}}}\n',
+    }
+    fragment = read(tree)
+    assert [note.text.partition(":")[0] for note in fragment.notes] == ["module.edge"]
+    assert said(idle_timeout(fragment)).startswith("unknown: ")
 
 
 def test_module_that_calls_itself_ends_in_a_note() -> None:
@@ -177,9 +215,9 @@ def test_override_files_replace_arguments_and_whole_blocks() -> None:
     assert said(group.health_timeout) == "absent"
 
 
-def test_override_of_nothing_and_json_syntax_are_noted() -> None:
-    fragment = read({"infra/x_override.tf": EDGE, "infra/more.tf.json": "{}"})
-    assert [n.text.split(" ", 1)[0] for n in fragment.notes] == ["more.tf.json", "variable", "resource"]
+def test_override_of_nothing_is_noted() -> None:
+    fragment = read({"infra/x_override.tf": EDGE})
+    assert [n.text.split(" ", 1)[0] for n in fragment.notes] == ["variable", "resource"]
 
 
 def test_opentofu_file_stands_for_the_terraform_file_of_its_name() -> None:

@@ -13,9 +13,9 @@ from tests.readers.terraform.support import container, said, words
 
 from keepalign.errors import ReadError
 from keepalign.model.setting import Explicit, Unknown
+from keepalign.readers._aws import AwsFragment, LoadBalancer, TargetGroup
 from keepalign.readers._reader import Absent
 from keepalign.readers.terraform import plan as plan_module
-from keepalign.readers.terraform.fragment import LoadBalancer, TargetGroup, TerraformFragment
 from keepalign.readers.terraform.plan import is_binary_plan, read_plan, recognise
 
 PLANS = Path(__file__).parents[1] / "fixtures" / "terraform_plan"
@@ -28,26 +28,26 @@ def fixture(name: str) -> bytes:
     return (PLANS / f"{name}.json").read_bytes()
 
 
-def read(name: str) -> TerraformFragment:
+def read(name: str) -> AwsFragment:
     return read_plan("plan.json", fixture(name))
 
 
-def changed(name: str, change: Callable[[Json], None]) -> TerraformFragment:
+def changed(name: str, change: Callable[[Json], None]) -> AwsFragment:
     """A plan of Terraform's, changed by hand."""
     data = json.loads(fixture(name))
     change(data)
     return read_plan("plan.json", json.dumps(data).encode())
 
 
-def balancer(fragment: TerraformFragment, address: str) -> LoadBalancer:
+def balancer(fragment: AwsFragment, address: str) -> LoadBalancer:
     return next(one for one in fragment.load_balancers if one.address == address)
 
 
-def group(fragment: TerraformFragment, address: str) -> TargetGroup:
+def group(fragment: AwsFragment, address: str) -> TargetGroup:
     return next(one for one in fragment.target_groups if one.address == address)
 
 
-def forwards(fragment: TerraformFragment) -> dict[str, tuple[str | None, tuple[str, ...]]]:
+def forwards(fragment: AwsFragment) -> dict[str, tuple[str | None, tuple[str, ...]]]:
     """Of each listener: its balancer and target groups."""
     return {one.address: (one.load_balancer, one.target_groups) for one in fragment.listeners}
 
@@ -178,7 +178,7 @@ def test_reference_through_a_local_is_told() -> None:
     )
 
 
-def module_call(references: list[str], output: list[str], variable: list[str]) -> TerraformFragment:
+def module_call(references: list[str], output: list[str], variable: list[str]) -> AwsFragment:
     """A listener in a module whose arguments come from another module and the root."""
 
     def planned(address: str, kind: str, values: Json) -> Json:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.readers.terraform.test_plan import Json, changed, fixture, forwards, resources
 
 from keepalign.errors import ReadError
-from keepalign.readers.terraform.fragment import TerraformFragment
+from keepalign.readers._aws import AwsFragment
 from keepalign.readers.terraform.plan import read_plan
 
 SOMETHING = st.recursive(
@@ -23,7 +23,7 @@ SOMETHING = st.recursive(
 )
 
 
-def outcome(data: bytes) -> TerraformFragment | ReadError:
+def outcome(data: bytes) -> AwsFragment | ReadError:
     """Anything else than these two is a fault."""
     try:
         fragment = read_plan("plan.json", data)
@@ -95,7 +95,7 @@ def test_any_container_definitions_give_a_fragment(text: str) -> None:
         for one in resources(data, "aws_ecs_task_definition"):
             one["values"]["container_definitions"] = text
 
-    assert isinstance(changed("orders-broken", put), TerraformFragment)
+    assert isinstance(changed("orders-broken", put), AwsFragment)
 
 
 def test_lone_surrogates_reach_no_text() -> None:

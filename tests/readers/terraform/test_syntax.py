@@ -115,3 +115,9 @@ def test_error_in_tfvars_names_that_file() -> None:
     with pytest.raises(ReadError) as caught:
         read_text("", x__auto__tfvars__json='{"a": }')
     assert caught.value.file == "infra/x.auto.tfvars.json"
+
+
+def test_error_in_a_file_of_values_quotes_none_of_them() -> None:
+    with pytest.raises(ReadError, match=r"invalid HCL$") as caught:
+        syntax.parse(SourceText("terraform.tfvars", b"password = hunter2 hunter2\n"))
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"

@@ -13,13 +13,9 @@ from dataclasses import dataclass
 
 from keepalign.errors import ReadError
 from keepalign.model.source import SourceText, Span
+from keepalign.readers._shown import show as show
 
 _BLANK = b" \t\n\v\f\r"
-
-
-def show(text: str) -> str:
-    """`text` for people: bytes that were no UTF-8 (comments and names in Latin-1) become U+FFFD."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def text_of(raw: bytes) -> str:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from keepalign.errors import ReadError
-from keepalign.model.source import SourceText, Span
+from keepalign.model.source import Site, SourceText, Span
 from keepalign.readers._fragments import Directive
 from keepalign.readers._reader import Note
 from keepalign.readers.apache_httpd._syntax import Argument, Line, lines, show
@@ -131,11 +131,13 @@ class Tree:
 
     Args:
         unread: the Include lines whose files were not read: what they might set is not known.
+        sites: where the main file can take a new line, by its name, as far as that was asked.
     """
 
     items: list[Item] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     unread: list[Item] = field(default_factory=list)
+    sites: dict[str, Site | None] = field(default_factory=dict)
 
     def holding(self) -> Iterator[Item]:
         """The items in force."""

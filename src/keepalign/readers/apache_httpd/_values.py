@@ -107,6 +107,12 @@ _FAMILY: Final = (
 
 def insertion(tree: Tree, name: str) -> Site | None:
     """Where the main file can take a new line `name` in the main server's scope; None when nowhere safe."""
+    if name not in tree.sites:
+        tree.sites[name] = _insertion(tree, name)
+    return tree.sites[name]
+
+
+def _insertion(tree: Tree, name: str) -> Site | None:
     top = [i for i in tree.items if i.main and not i.sections]
     plain = [i for i in top if not i.line.name.startswith("<")]
     if name == "GracefulShutdownTimeout":
@@ -114,13 +120,15 @@ def insertion(tree: Tree, name: str) -> Site | None:
         loads = [
             n for n, i in enumerate(tree.items) if i.name == "loadmodule" or i.name.startswith("include")
         ]
-        plain = [i for i in plain if not loads or tree.items.index(i) >= loads[-1]]
+        above = {id(i) for i in tree.items[: loads[-1]]} if loads else set()
+        plain = [i for i in plain if id(i) not in above]
     for family in (_NEIGHBOURS[name], _FAMILY):
         near = [i for i in plain if i.name in family]
         if near:
             return _behind(near[-1], name)
     section = next((n for n, i in enumerate(top) if i.line.name.startswith("<")), len(top))
-    before = [i for i in top[:section] if i in plain]
+    below = {id(i) for i in plain}  # comparing by value would take time in the square of the lines
+    before = [i for i in top[:section] if id(i) in below]
     if before:
         return _behind(before[-1], name)
     if name == "GracefulShutdownTimeout":
@@ -143,12 +151,21 @@ class ServerValues:
     """The directives of one scope (the main server or a virtual host): of each name the last one counts."""
 
     def __init__(self, items: list[Item], parent: ServerValues | None = None) -> None:
-        self._last = {item.name: item for item in items if item.values}
+        self._items = [item for item in items if item.values]
+        self._last = {item.name: item for item in self._items}
         self.parent = parent
 
     def own(self, name: str) -> Item | None:
         """The last directive of this name in the scope itself."""
         return self._last.get(name)
+
+    def losers(self, winner: Item) -> tuple[Step, ...]:
+        """The lines of this scope that set what `winner` sets, to another value, and do not count."""
+        return tuple(
+            Step(item.line.span, item.line.text)
+            for item in reversed(self._items)
+            if item.name == winner.name and item.values[0].text != winner.values[0].text
+        )
 
     def effective(self, name: str) -> Item | None:
         """The scope's own, else the main server's."""
@@ -207,6 +224,15 @@ def capacity(tree: Tree, items: Iterable[Item]) -> dict[str, str]:
             number = _COUNT.fullmatch(item.values[0].text)
             found[trait] = number[0] if number else "*"
     return found
+
+
+def max_requests(values: ServerValues) -> str:
+    """MaxKeepAliveRequests in force, as written: "*" for what is no number, empty where nobody wrote it."""
+    item = values.effective("maxkeepaliverequests")
+    if item is None:
+        return ""
+    text = item.values[0].text.strip()
+    return text if re.fullmatch(r"-?\d{1,9}", text, re.ASCII) else "*"
 
 
 def graceful_shutdown_timeout(tree: Tree, server: ServerValues, report: Report) -> Read:

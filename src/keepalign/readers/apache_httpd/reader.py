@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final
 
-from keepalign.model.source import Origin, SourceText
+from keepalign.model.source import SourceText
 from keepalign.readers._fragments import ApacheFragment, ApacheHost
 from keepalign.readers._reader import Note, Read
 from keepalign.readers.apache_httpd._proxy import ProxyScope, routes
@@ -21,6 +22,7 @@ from keepalign.readers.apache_httpd._values import (
     graceful_shutdown_timeout,
     insertion,
     keep_alive_timeout,
+    max_requests,
     origin,
     whole_seconds,
 )
@@ -96,6 +98,7 @@ def _fragment(file: str, tree: Tree) -> ApacheFragment:
                 keep_alive_timeout=_keep_alive(tree, values, leader),
                 timeout=_timeout(tree, values, notes.add),
                 routes=routes(tree, server_proxy, proxy, values, notes.add),
+                max_requests=max_requests(values),
             )
         )
     taken = {port for host in hosts for port in host.ports}
@@ -111,6 +114,7 @@ def _fragment(file: str, tree: Tree) -> ApacheFragment:
                 keep_alive_timeout=_keep_alive(tree, server, server),
                 timeout=_timeout(tree, server, notes.add),
                 routes=routes(tree, server_proxy, None, server, notes.add),
+                max_requests=max_requests(server),
             )
         )
     return ApacheFragment(
@@ -182,12 +186,16 @@ def _keep_alive(tree: Tree, values: ServerValues, leader: ServerValues) -> Read:
     item = values.own(name) or leader.own(name) or values.effective(name)
     if item is None:
         return absent(tree, option, site=insertion(tree, option))
-    return keep_alive_timeout(item.values[0], origin(item, item.values[0]))
+    scopes = (values, leader, *([values.parent] if values.parent is not None else []))
+    lost = next((scope.losers(item) for scope in scopes if scope.own(name) is item), ())
+    return keep_alive_timeout(item.values[0], replace(origin(item, item.values[0]), losers=lost))
 
 
 def _timeout(tree: Tree, values: ServerValues, report: Report) -> Read:
     item = values.io_timeout
     if item is None:
         return absent(tree, "Timeout", site=insertion(tree, "Timeout"))
-    where: Origin = origin(item, item.values[0])
+    scope = values if values.own("timeout") is item or values.parent is None else values.parent
+    lost = scope.losers(item)
+    where = replace(origin(item, item.values[0]), losers=lost)
     return whole_seconds("Timeout", item.values[0], where, report)

@@ -24,6 +24,10 @@ from keepalign.readers.nginx._values import keep_alive_timeout, timeout, unresol
 _Addresses: TypeAlias = tuple[tuple[str | None, int | None], ...]
 
 _PASSES: Final = ("proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass")
+_NOT_READ: Final = ("scgi_pass", "grpc_pass")
+_PHP: Final = "\\.php"
+"""In the pattern of the location that every nginx configuration in front of PHP has."""
+_INDEX: Final = "/index.php"
 _URL: Final = re.compile(
     r"(?:(?P<scheme>[a-z]+)://)?(?P<address>[^/?#]*)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
@@ -143,10 +147,13 @@ class Server:
             self._tree.note(handler, f"{handler.text}: its location is internal; not followed")
             scope, handler = location, None
         prefixes = (pattern,) if kind in ("", "=", "^~") else _beginnings(pattern)
+        if kind in ("~", "~*") and (_INDEX in prefixes if prefixes else _PHP in pattern):
+            # try_files and index lead requests of any path to index.php.
+            prefixes = ("/",)
         if handler is not None and not prefixes:
             # No request can be made for it, so it is no way of its own.
             self._tree.note(handler, f"{handler.text}: its location is a pattern, which is not followed")
-        elif handler is not None and handler.name != "proxy_pass":
+        elif handler is not None and handler.name in _NOT_READ:
             self._tree.note(handler, f"{handler.text}: keepalign has no reader for what answers there")
         return self._made(location, scope, handler, show(" ".join(words)), tuple(map(show, prefixes)))
 

@@ -18,6 +18,7 @@ from typing import Final
 
 from keepalign.errors import ReadError
 from keepalign.model.source import SourceText, Span
+from keepalign.readers._shown import show as show
 
 _BLANKS: Final = re.compile(rb"[ \t\r\n]*+")
 _PLAIN: Final = re.compile(rb"[^\\ \t\r\n;{$<]*+")
@@ -37,11 +38,6 @@ _LUA_LONG: Final = re.compile(rb"(?:--)?\[(=*)\[")
 
 DEEPEST: Final = 30
 """Blocks within blocks of one file; nginx itself has no use for more than a handful."""
-
-
-def show(text: str) -> str:
-    """`text` for people: bytes that were no UTF-8 become U+FFFD."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +111,6 @@ class _Parser:
         self._data = source.data
         self._at = 0
         self._skipped = skipped
-        self._counted = (0, 1, 1)
         self._no_closer: dict[bytes, int] = {}
         self._newline = "\r\n" if b"\r\n" in self._data else "\n"
 
@@ -195,17 +190,7 @@ class _Parser:
         return ReadError(message, file=span.file, line=span.line, column=span.column, hint=hint)
 
     def _span(self, start: int, end: int) -> Span:
-        """As `SourceText.span`, in time that does not grow with the line: starts never go back, and each is
-        the first byte behind an ASCII one."""
-        at, line, column = self._counted
-        newlines = self._data.count(b"\n", at, start)
-        if newlines:
-            line += newlines
-            at = self._data.rfind(b"\n", at, start) + 1
-            column = 1
-        column += len(self._data[at:start].decode("utf-8", "replace"))
-        self._counted = (start, line, column)
-        return Span(self._source.file, start, end, line, column)
+        return self._source.span(start, end)
 
     def _blanks(self) -> None:
         match = _BLANKS.match(self._data, self._at)
@@ -264,7 +249,8 @@ class _Parser:
             byte = data[at : at + 1]
             if byte in (b"", quote):
                 break
-            end = self._placeholder_at(at)
+            # A comment of a template has no place in a text; quotes around its ends are two words.
+            end = 0 if data.startswith(b"{#", at) else self._placeholder_at(at)
             if end:
                 template = template or data[at:end].decode("utf-8", "surrogateescape")
                 at = end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from keepalign.model.setting import Disabled, Explicit, Unknown, Unlimited
@@ -111,6 +112,42 @@ def keep_alive_timeout(scope: Scope, at: Scope) -> Read:
     if isinstance(read, Explicit) and not read.value:
         return Disabled(option=read.option, origin=read.origin, site=read.site)
     return read
+
+
+def keepalive_requests(scope: Scope) -> str:
+    """`keepalive_requests` that holds in `scope`, as written: "*" for what is no number, empty for none."""
+    node = scope.effective("keepalive_requests")
+    if node is None or not node.words:
+        return ""
+    text = node.words[0].text
+    return text if re.fullmatch(r"[0-9]{1,9}", text) else "*"
+
+
+_LINUX_PROBES: Final = Duration.of(s=7200)
+"""tcp_keepalive_time where nobody sets it (man7.org/linux/man-pages/man7/tcp.7.html)."""
+
+
+def so_keepalive(listens: Iterable[Node]) -> Read | None:
+    """When TCP probes begin by the first `so_keepalive=on|off|[keepidle]:[keepintvl]:[keepcnt]`."""
+    option = "so_keepalive"
+    for node in listens:
+        word = next((w for w in node.words[1:] if w.text.startswith(f"{option}=")), None)
+        if word is None:
+            continue
+        where, text = origin(node, None), word.text.partition("=")[2]
+        if why := unresolved(word):
+            return Unknown(option=option, origin=where, reason=why)
+        if text == "off":
+            return Disabled(option=option, origin=where)
+        idle = "" if text == "on" else text.partition(":")[0]
+        time = milliseconds(idle) if idle else None
+        if idle and time is None:
+            return Unknown(
+                option=option, origin=where, reason=f"{show(text)!r} is nothing that nginx accepts"
+            )
+        value = Duration.of(ms=time) if time is not None else _LINUX_PROBES
+        return Explicit(option=option, origin=where, value=value)
+    return None
 
 
 def worker_shutdown_timeout(scope: Scope) -> Read:

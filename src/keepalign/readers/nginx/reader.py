@@ -11,7 +11,14 @@ from keepalign.readers._fragments import NginxFragment, NginxHost, NginxUpstream
 from keepalign.readers.nginx._routes import Server, upstreams
 from keepalign.readers.nginx._syntax import Node, show
 from keepalign.readers.nginx._tree import Include, Scope, Tree, build, directive
-from keepalign.readers.nginx._values import keep_alive_timeout, timeout, unresolved, worker_shutdown_timeout
+from keepalign.readers.nginx._values import (
+    keep_alive_timeout,
+    keepalive_requests,
+    so_keepalive,
+    timeout,
+    unresolved,
+    worker_shutdown_timeout,
+)
 
 _SUFFIXES: Final = (".conf", ".nginx", ".template", ".conf.j2", ".conf.erb", ".conf.tpl", ".conf.tmpl")
 _SITES: Final = ("sites-available", "sites-enabled")
@@ -153,6 +160,8 @@ def _host(tree: Tree, scope: Scope, block: Node, server: Server) -> NginxHost:
         keep_alive_timeout=keep_alive_timeout(scope, scope),
         client_body_timeout=timeout("client_body_timeout", scope),
         routes=server.routes(),
+        max_requests=keepalive_requests(scope),
+        tcp_keepalive=so_keepalive(listens),
     )
 
 

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from tree_sitter import Node, Parser
 
 KEEP_ALIVE: Final = "keepAliveTimeout"
+HEADERS: Final = "headersTimeout"
+REQUEST: Final = "requestTimeout"
+SILENCE: Final = "timeout"
+_NAMES: Final = (KEEP_ALIVE, HEADERS, REQUEST)
+_SERVER: Final = re.compile(r"server\d*\Z", re.IGNORECASE)
 _TYPESCRIPT: Final = (".ts", ".mts", ".cts")
 JAVASCRIPT: Final = (".js", ".mjs", ".cjs", ".jsx", *_TYPESCRIPT)
 _FUNCTIONS: Final = frozenset({
@@ -40,15 +45,17 @@ _HANDLING: Final = frozenset({"closeWithGrace", "createTerminus", "enableShutdow
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One place that sets the keep-alive timeout.
+    """One place that sets a limit of the server.
 
     Args:
+        name: of the limit, as Node.js calls it: "keepAliveTimeout".
         value: a number of milliseconds, as text.
         fastify: as an option of Fastify, which a later assignment to the server overrides.
     """
 
     value: Value
     fastify: bool
+    name: str = KEEP_ALIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +171,12 @@ class _Scan:
 
     def _assignment(self, node: Node, around: _Around) -> None:
         left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
-        if left is None or right is None or _last_name(left) != KEEP_ALIVE:
+        if left is None or right is None:
             return
-        self._found.append(Found(self._value(right, node, around), fastify=False))
+        name = _last_name(left)
+        # Much has a timeout; only that of something called a server is meant.
+        if name in _NAMES or (name == SILENCE and _of_server(left)):
+            self._found.append(Found(self._value(right, node, around), fastify=False, name=name))
 
     def _option(self, node: Node, around: _Around) -> None:
         called = around.call
@@ -180,8 +190,8 @@ class _Scan:
             name, value = text_of(node), node
         if name == "serverFactory":
             self._own_server = True
-        if name == KEEP_ALIVE and value is not None:
-            self._found.append(Found(self._value(value, node, around), fastify=of_fastify))
+        if name in _NAMES and value is not None:
+            self._found.append(Found(self._value(value, node, around), fastify=of_fastify, name=name))
 
     def _value(self, value: Node, whole: Node, around: _Around) -> Value:
         span = self._span((whole.start_byte, whole.end_byte))
@@ -316,6 +326,12 @@ def _last_name(node: Node) -> str:
 def _object_name(function: Node) -> str:
     held = function.child_by_field_name("object")
     return text_of(held) if held is not None and held.type == "identifier" else ""
+
+
+def _of_server(member: Node) -> bool:
+    """Whether a member's object is called a server: `server.timeout`, `this.httpServer.timeout`."""
+    held = member.child_by_field_name("object")
+    return held is not None and _SERVER.search(_last_name(held)) is not None
 
 
 def _may_listen(given: list[Node]) -> bool:

@@ -23,7 +23,15 @@ _SKIPPED: Final = frozenset({
     "public", "static", "test", "tests", "third_party", "vendor",
 })  # fmt: skip
 _SKIPPED_FILE: Final = re.compile(r"\.(?:min|test|spec|config|stories|d)\.[cm]?[jt]sx?$")
-_TELLING: Final = (b".listen", b"keepAliveTimeout", b"SIGTERM", b"createServer", b"astify", b"ShutdownHooks")
+_TELLING: Final = (
+    b".listen",
+    b"keepAliveTimeout",
+    b"headersTimeout",
+    b"SIGTERM",
+    b"createServer",
+    b"astify",
+    b"ShutdownHooks",
+)
 
 
 def runs_node(dockerfile: DockerfileFragment) -> bool:

@@ -16,17 +16,27 @@ from typing import Final
 
 from keepalign.model.setting import Explicit, Unknown, Unlimited
 from keepalign.model.source import Origin, OriginKind, Site, SourceText, Step, Unit
+from keepalign.model.timers import Role
 from keepalign.readers._flags import Table, Value, parse
 from keepalign.readers._fragments import NodeFragment
 from keepalign.readers._launch import program
 from keepalign.readers._options import Options, flags_source
 from keepalign.readers._reader import Absent, CommandLine, Note, Read, Word
-from keepalign.readers.nodejs._source import Found, NodeSource, read_source
+from keepalign.readers.nodejs._source import (
+    HEADERS,
+    KEEP_ALIVE,
+    REQUEST,
+    SILENCE,
+    Found,
+    NodeSource,
+    read_source,
+)
 from keepalign.readers.package_json import PackageJson
 from keepalign.readers.shell import Variable, unwrap
 from keepalign.units import Duration
 
 OPTION: Final = "server.keepAliveTimeout"
+_FURTHER: Final = {HEADERS: Role.SERVER_HEADER_READ, REQUEST: Role.SERVER_REQUEST_READ}
 FASTIFY_OPTION: Final = "Fastify keepAliveTimeout"
 NEXT_OPTION: Final = "next start --keepAliveTimeout"
 _RUNNERS: Final = ("npm", "yarn", "pnpm")
@@ -98,7 +108,8 @@ def read_command(
         shell = (Word("sh", script.span), Word("-c", script.span), script)
         reason = "it is set when the container starts"
         variables = {key: Variable(text, reason=reason) for key, text in env.items()}
-        line = unwrap(CommandLine(shell, line.style, script.span), variables)
+        behind = (*line.behind, name)
+        line = unwrap(CommandLine(shell, line.style, script.span, behind=behind), variables)
         if line.words[: len(shell)] == shell:
             return None
     return None
@@ -135,7 +146,7 @@ def _started(
         )
         notes.append(Note(line.place, text))
     if name == "next" and given and given[0].text == "start":
-        return replace(_next(line, given[1:]), notes=tuple(notes))
+        return replace(_next(line, given[1:]), notes=tuple(notes), behind=line.behind)
     if name == "nest" and given and given[0].text == "start":
         entry = "dist/main.js"
     elif name in _NODES or name == "pm2-runtime":
@@ -148,7 +159,8 @@ def _started(
         return _unread(line, "no package.json in the given folders belongs to what it starts")
     sources = [read_source(source, env) for source in package.sources]
     scope = _scope(sources, _entry(entry, sources, package))
-    return replace(_package(line, scope, env, package, direct=not runner, init=init), notes=tuple(notes))
+    found = _package(line, scope, env, package, direct=not runner, init=init)
+    return replace(found, notes=tuple(notes), behind=line.behind)
 
 
 def _next(line: CommandLine, given: Sequence[Word]) -> NodeFragment:
@@ -216,6 +228,7 @@ def _package(
         place=place or line.place,
         graceful=graceful,
         listens=bool(listening),
+        further=_further(scope) if listening else {},
     )
 
 
@@ -225,7 +238,7 @@ def _keep_alive(
     here = Origin(OriginKind.FILE, (Step(line.place, "node"),))
     listening = [one for one in scope if one.listens]
     fastify, plain = any(one.fastify for one in scope), any(one.plain for one in scope)
-    found = [one for source in scope for one in source.found]
+    found = [one for source in scope for one in source.found if one.name == KEEP_ALIVE]
     assigned = [one for one in found if not one.fastify]
     if fastify and not assigned and any(one.own_server for one in scope):
         reason = "Fastify with serverFactory ignores its own option"
@@ -248,6 +261,23 @@ def _keep_alive(
         return Unknown(option=OPTION, origin=here, reason=reason)
     further = listening[0].further if len(listening) == 1 and not fastify else None
     return Absent(option, further)
+
+
+def _further(scope: Sequence[NodeSource]) -> dict[Role, Read]:
+    """What the files say of the other limits; of `server.timeout` only where somebody sets it.
+
+    Its default depends on the release, and those that have one are long gone.
+    """
+    reads: dict[Role, Read] = {}
+    for name, role in _FURTHER.items():
+        found = [one for source in scope for one in source.found if one.name == name]
+        assigned = [one for one in found if not one.fastify]
+        option = f"server.{name}"
+        reads[role] = _one_of(assigned or found, option) if found else Absent(option)
+    silence = [one for source in scope for one in source.found if one.name == SILENCE]
+    if silence:
+        reads[Role.SERVER_BODY_READ] = _one_of(silence, f"server.{SILENCE}")
+    return reads
 
 
 def _one_of(found: Sequence[Found], option: str) -> Read:

@@ -1,27 +1,30 @@
 """Reads a Terraform root module as HCL: what it says of balancers, target groups, services and tasks.
 
-Text in, a `TerraformFragment` out; nothing is guessed. Every timeout knows the expression that uses it, each
+Text in, an `AwsFragment` out; nothing is guessed. Every timeout knows the expression that uses it, each
 variable and local on the way, the literal that writes it, and where another value would be written.
 
-    fragment    what comes out: the contract with `join`
     syntax      HCL text to a body; finds syntax errors
+    json_syntax the same from `*.tf.json`
     convert     tree-sitter's tree to our structure and nodes, with the grammar's liberties put right
     structure   bodies of arguments and blocks
     nodes       the nodes of expressions
     templates   escapes and the indentation of heredocs
     files       the files of a folder, override files merged, variables given in files
     module      variables, locals, resources, outputs, child modules
+    known_modules   modules of the registry that many call, by tables of their arguments
+    relocation  what was read through them, with places of the caller's files
     instances   what `count` and `for_each` make
     evaluator   expressions to Values, on demand
     values      Value: known, null, or unknown with a reason, and its trail
-    choosing, functions, formatting, operators, types, jsontext    what the evaluator knows how to compute
+    choosing, functions, formatting, operators, types    what the evaluator knows how to compute
+    jsontext, yamltext    texts that `jsondecode`, `yamldecode` and container definitions are
     blocks      arguments and nested blocks of one resource instance, `dynamic` expanded
     sites       Values to Reads: where a timeout is written, where another would be
-    resources, containers, listener_rules    resource blocks to the fragment's dataclasses
+    resources, containers, listener_rules    resource blocks to the dataclasses of `readers._aws`
 
 The same from a plan as JSON, where every value is known that can be:
 
-    plan        what `terraform show -json` prints to a fragment (`_plan_…`: its JSON, values, references)
+    plan        what `terraform show -json` prints, to the same (`_plan_…`: its JSON, values, references)
     combined    a plan and the files it was made of: the values of the one, the places of the other
 """
 
@@ -29,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from keepalign.readers.terraform.fragment import TerraformFragment
+from keepalign.readers._aws import AwsFragment
 from keepalign.readers.terraform.module import Project
 from keepalign.readers.terraform.resources import read_resources
 
@@ -38,7 +41,7 @@ __all__ = ["read_module"]
 
 def read_module(
     files: Mapping[str, bytes], folder: str, *, loader: Callable[[str], Mapping[str, bytes]]
-) -> TerraformFragment:
+) -> AwsFragment:
     """What one root module says, local child modules included.
 
     Args:

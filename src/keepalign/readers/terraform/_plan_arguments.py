@@ -27,14 +27,22 @@ _NAMED_BY_NOTHING: Final = (
 _PLANNED_DEFAULTS: Final = {
     "idle_timeout": 60,
     "client_keep_alive": 3600,
+    "connection_draining_timeout": 300,
+    "connection_timeout": 10,
     "deregistration_delay": 300,
     "health_check.interval": 30,
+    "origin_keepalive_timeout": 5,
+    "origin_read_timeout": 30,
+    "tcp_idle_timeout_seconds": 350,
 }
 _UNWRITTEN: Final = "not in the configuration; the provider keeps it"
 _PERHAPS_UNWRITTEN: Final = "the provider's default, or written so"
 # Blocks times elements of one kind in one resource: a service has five of them at most.
 _MANY: Final = 10_000
-_IDS: Final = frozenset({"arn", "load_balancer_arn", "listener_arn", "target_group_arn", "task_definition"})
+_IDS: Final = frozenset({
+    "arn", "domain_name", "elb_name", "listener_arn", "load_balancer_arn", "target_group_arn",
+    "task_definition",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from keepalign.model.setting import Unknown
@@ -76,7 +76,14 @@ class Section:
 
     @property
     def place(self) -> Span:
-        return self.block.span
+        place = self.block.span
+        each = self.scope.get("each") if self.module.call is not None else None
+        if each is not None:
+            # An element of the call stands for what a known module makes of it, at its opening brace.
+            element = fields_or_empty(each).get("value", each).place
+            if element.file not in self.module.project.calls:
+                place = replace(element, end=element.start + 1)
+        return place
 
     def value(self, name: str) -> Value | None:
         """The value of an argument; None when it is not written."""

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
-from keepalign.readers.terraform import jsontext
+from keepalign.readers.terraform import jsontext, yamltext
+from keepalign.readers.terraform.sites import element_site
 from keepalign.readers.terraform.values import (
     Items,
     Reference,
@@ -60,6 +61,23 @@ def _lookup(args: Args) -> Value:
     if len(args) > 2:
         return args[2]
     refuse(f"lookup finds no key {name[:40]!r}")
+
+
+def _given(args: Args) -> Value:
+    """`keepalign::given(object, key, default)`, for `known_modules`: the element as the caller wrote it, else
+    the default, which knows where the element would be written."""
+    container, name, default = arg(args, 0), text_of(arg(args, 1)), arg(args, 2)
+    if container.data is None:
+        return default
+    fields = fields_of(container)
+    found = fields.values.get(name)
+    return replace(default, unwritten=element_site(fields, name)) if found is None else found
+
+
+def _optional(args: Args) -> Value:
+    """`keepalign::optional(object, key, default)`: the same, and a null stands for the default."""
+    found = _given(args)
+    return found if found.data is not None else replace(arg(args, 2), unwritten=found.unwritten)
 
 
 def _element(args: Args) -> Value:
@@ -136,7 +154,10 @@ CHOOSING: Final[Mapping[str, Choosing]] = {
     "coalescelist": _coalescelist,
     "element": _element,
     "ephemeralasnull": _same,
+    "keepalign::given": _given,
+    "keepalign::optional": _optional,
     "jsondecode": lambda args: jsontext.decode(arg(args, 0)),
+    "yamldecode": lambda args: yamltext.decode(arg(args, 0)),
     "lookup": _lookup,
     "nonsensitive": _same,
     "one": _one,

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeAlias, TypeVar
 
-from keepalign.model.setting import Disabled, Explicit, Unknown, Unlimited
+from keepalign.model.setting import Default, Disabled, Explicit, Unknown, Unlimited
 from keepalign.model.source import Span
-from keepalign.readers._reader import Absent, CommandLine, Note, Read
-from keepalign.readers.terraform.fragment import (
+from keepalign.readers._aws import (
+    AwsFragment,
     Container,
+    Distribution,
+    DistributionOrigin,
     Listener,
     ListenerRule,
     LoadBalancer,
@@ -25,41 +27,45 @@ from keepalign.readers.terraform.fragment import (
     ServiceTarget,
     TargetGroup,
     TaskDefinition,
-    TerraformFragment,
 )
+from keepalign.readers._reader import Absent, CommandLine, Note, Read
 
-Resource: TypeAlias = LoadBalancer | Listener | TargetGroup | TaskDefinition | Service
+Resource: TypeAlias = LoadBalancer | Listener | TargetGroup | TaskDefinition | Service | Distribution
+Element: TypeAlias = Container | ServiceTarget | ListenerRule | DistributionOrigin
 T = TypeVar("T", bound=Resource)
-P = TypeVar("P", bound=Resource | Container | ServiceTarget | ListenerRule)
+P = TypeVar("P", bound=Resource | Element)
 
 # Fields that are empty also when only an apply can know them.
 _MAYBE_UNKNOWN: Final = frozenset(
     {
         "containers",
+        "domain",
         "family",
         "hosts",
         "kind",
         "load_balancer",
         "name",
         "paths",
+        "origin_id",
         "port",
         "priority",
+        "spot",
         "target_group",
         "targets",
         "task_definition",
     }
 )
-READS: Final = (Explicit, Disabled, Unlimited, Unknown, Absent)
+READS: Final = (Explicit, Default, Disabled, Unlimited, Unknown, Absent)
 
 _MOSTLY: Final = 0.5
 _KEY: Final = re.compile(r'\[(?:[0-9*]+|"(?:[^"\\]|\\.)*")\]')
 
 
 def combine(
-    plans: Sequence[TerraformFragment],
-    modules: Sequence[TerraformFragment],
-    unedited: Sequence[TerraformFragment],
-) -> list[TerraformFragment]:
+    plans: Sequence[AwsFragment],
+    modules: Sequence[AwsFragment],
+    unedited: Sequence[AwsFragment],
+) -> list[AwsFragment]:
     """Every stack once: modules with the values of their plans, modules without a plan, plans without files.
 
     A plan belongs to the root module in whose folder it lies, when they share resources; else to the one
@@ -69,9 +75,9 @@ def combine(
     Args:
         modules, unedited: the root modules as they are now, and before any edit.
     """
-    stacks: dict[str, TerraformFragment] = {module.file: module for module in modules}
+    stacks: dict[str, AwsFragment] = {module.file: module for module in modules}
     originals = {module.file: module for module in unedited}
-    alone: list[TerraformFragment] = []
+    alone: list[AwsFragment] = []
     taken: set[str] = set()
     for plan in plans:
         same = [one for one in _same(plan, modules) if one.file not in taken]
@@ -91,7 +97,7 @@ def combine(
     return [*stacks.values(), *alone]
 
 
-def _same(plan: TerraformFragment, modules: Sequence[TerraformFragment]) -> list[TerraformFragment]:
+def _same(plan: AwsFragment, modules: Sequence[AwsFragment]) -> list[AwsFragment]:
     planned = _names(plan)
     folder = os.path.dirname(plan.file) or "."
     alike: dict[str, float] = {}
@@ -109,7 +115,7 @@ def _same(plan: TerraformFragment, modules: Sequence[TerraformFragment]) -> list
     return [one for one in modules if most >= _MOSTLY and alike[one.file] == most]
 
 
-def _names(fragment: TerraformFragment) -> dict[str, str | None]:
+def _names(fragment: AwsFragment) -> dict[str, str | None]:
     """Of all resources, by their addresses without the keys of instances; None where it has or tells none."""
     named: list[tuple[str, str | None]] = [
         *((one.address, one.name) for one in fragment.load_balancers),
@@ -117,6 +123,7 @@ def _names(fragment: TerraformFragment) -> dict[str, str | None]:
         *((one.address, one.name) for one in fragment.target_groups),
         *((one.address, one.family) for one in fragment.task_definitions),
         *((one.address, one.name) for one in fragment.services),
+        *((one.address, None) for one in fragment.distributions),
     ]
     return {_KEY.sub("", address): name if _KEY.search(address) is None else None for address, name in named}
 
@@ -125,13 +132,13 @@ def _names(fragment: TerraformFragment) -> dict[str, str | None]:
 class _Combiner:
     """`before` is `module` as its files are on disk; they differ where edits are tried."""
 
-    plan: TerraformFragment
-    module: TerraformFragment
-    before: TerraformFragment
+    plan: AwsFragment
+    module: AwsFragment
+    before: AwsFragment
     notes: dict[Note, None] = field(default_factory=dict)
     filled: list[str] = field(default_factory=list)
 
-    def fragment(self) -> TerraformFragment:
+    def fragment(self) -> AwsFragment:
         plan, module, before = self.plan, self.module, self.before
         combined = replace(
             plan,
@@ -143,6 +150,7 @@ class _Combiner:
                 plan.task_definitions, module.task_definitions, before.task_definitions
             ),
             services=self._each(plan.services, module.services, before.services),
+            distributions=self._each(plan.distributions, module.distributions, before.distributions),
         )
         kept = [n for n in plan.notes if n.span is None or not n.span.name.startswith(tuple(self.filled))]
         return replace(combined, notes=(*kept, *self.notes))
@@ -203,7 +211,7 @@ class _Combiner:
 
     def _element(self, planned: object, written: tuple[object, ...], before: tuple[object, ...]) -> object:
         """A container, a target or a rule with its counterpart in the files, if that is only one."""
-        if not isinstance(planned, Container | ServiceTarget | ListenerRule):
+        if not isinstance(planned, Element):
             return planned
         now = [one for one in written if isinstance(one, type(planned)) and _name(one) == _name(planned)]
         then = [one for one in before if isinstance(one, type(planned)) and _name(one) == _name(planned)]
@@ -223,19 +231,27 @@ class _Combiner:
                 )
                 self.notes[Note(written.origin.literal, text)] = None
                 return planned
-            case Explicit(), Absent() | Unknown():
+            case Explicit(value=value), Default(value=other) if value == other:
+                return written
+            case Explicit(), Absent() | Unknown() | Default():
                 return replace(planned, site=written.site)
-            case Absent(), Absent():
+            case Absent(), Absent() | Default():
                 return written
             case _:
                 return planned
 
 
-def _name(one: Container | ServiceTarget | ListenerRule) -> tuple[str | None, int | None]:
-    """What tells it from the others of its task, service or listener."""
-    if isinstance(one, ListenerRule):
-        return one.address, None
-    return (one.name, None) if isinstance(one, Container) else (one.container_name, one.container_port)
+def _name(one: Element) -> tuple[str | None, int | None]:
+    """What tells it from the others of its task, service, listener or distribution."""
+    match one:
+        case ListenerRule():
+            return one.address, None
+        case Container():
+            return one.name, None
+        case DistributionOrigin():
+            return one.origin_id, None
+        case _:
+            return one.container_name, one.container_port
 
 
 def _words(line: CommandLine) -> list[str | None]:
@@ -244,4 +260,4 @@ def _words(line: CommandLine) -> list[str | None]:
 
 def _says(read: Read) -> tuple[type, object]:
     """What a Read comes to, wherever it is written: an edit above it moves its place."""
-    return type(read), read.value if isinstance(read, Explicit) else None
+    return type(read), read.value if isinstance(read, Explicit | Default) else None

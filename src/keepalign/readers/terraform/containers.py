@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from keepalign.model.source import Span
+from keepalign.readers._aws import Container
 from keepalign.readers._reader import CommandLine, CommandStyle, Word
 from keepalign.readers.terraform import jsontext
 from keepalign.readers.terraform.blocks import (
@@ -12,9 +15,13 @@ from keepalign.readers.terraform.blocks import (
     text_or_none,
     whole_or_none,
 )
-from keepalign.readers.terraform.fragment import Container
 from keepalign.readers.terraform.sites import element_site, read_seconds
 from keepalign.readers.terraform.values import Fields, Items, Stop, Value, text_of, unresolved_of
+
+_KEYS: Final = (
+    "name", "image", "command", "entryPoint", "environment", "secrets", "dependsOn", "portMappings",
+    "stopTimeout",
+)  # fmt: skip
 
 
 def containers(task: Arguments, address: str) -> tuple[Container, ...]:
@@ -46,7 +53,9 @@ def containers(task: Arguments, address: str) -> tuple[Container, ...]:
 
 
 def _container(value: Value, fields: Fields) -> Container:
-    parts = fields.values
+    # The provider reads the keys in any case: `entrypoint`, `StopTimeout`.
+    lower = {key.lower(): one for key, one in fields.values.items()}
+    parts = {key: fields.values.get(key, lower.get(key.lower())) for key in _KEYS}
     image = parts.get("image")
     ports = [
         whole_or_none(fields_or_empty(m).get("containerPort"))

@@ -38,6 +38,7 @@ from keepalign.readers.terraform.nodes import (
     Unary,
 )
 from keepalign.readers.terraform.operators import apply_binary, apply_unary
+from keepalign.readers.terraform.structure import QuotedText
 from keepalign.readers.terraform.values import (
     MAX_ITEMS,
     MAX_TEXT,
@@ -90,6 +91,10 @@ class Names(Protocol):
     def local(self, name: str) -> Value: ...
     def resource(self, address: str) -> Data: ...
     def child(self, name: str) -> Data: ...
+    def template(self, name: str) -> Data | None:
+        """The data source template_file of this name; None when there is none."""
+        ...
+
     def file(self, path: str) -> SourceText:
         """Raises: Stop: there is no such file, or it lies outside the module."""
         ...
@@ -134,7 +139,8 @@ class Evaluator:
             case TupleExpr():
                 values = tuple([self.evaluate(item, scope) for item in expr.items])
                 last = expr.items[-1].end if expr.items else None
-                behind = None if last is None else expr.source.span(last, last)
+                quoted = isinstance(expr.source, QuotedText)
+                behind = None if last is None or quoted else expr.source.span(last, last)
                 return Value(Items(values, behind), (Step(expr.span, ""),))
             case ObjectExpr():
                 return self._object(expr, scope)
@@ -185,6 +191,9 @@ class Evaluator:
                 case kind:
                     return Value(self._names.resource(f"{kind}.{expr.name}"), (Step(expr.span, ""),))
         if isinstance(of, Attr) and isinstance(of.of, Name) and of.of.name == "data":
+            template = self._names.template(expr.name) if of.name == "template_file" else None
+            if template is not None:
+                return Value(template, (Step(expr.span, ""),))
             address = f"data.{of.name}.{expr.name}"
             data = Deferred(address, lambda name: _computed_attribute(address, name, expr.span), wild=True)
             return Value(data, (Step(expr.span, ""),))
@@ -281,6 +290,9 @@ class Evaluator:
                 return self._file(expr, args)
             if name == "templatefile":
                 return self._templatefile(expr, args)
+            if name.startswith("keepalign::") and name in CHOOSING:
+                # Of what a known module hands on, only the caller's places tell anybody anything.
+                return CHOOSING[name](args)
             if name in CHOOSING:
                 return through(expr.span, CHOOSING[name](args))
             if name in COMPUTING:
@@ -295,7 +307,7 @@ class Evaluator:
     def _try(self, expr: Call, scope: Scope) -> Value:
         for arg in expr.args:
             value = self.evaluate(arg, scope)
-            if not (isinstance(value.data, Unresolved) and value.data.error):
+            if not _refused(value):
                 return through(expr.span, value)
         refuse("no argument of try can be evaluated")
 
@@ -306,7 +318,7 @@ class Evaluator:
         data = operands[0].data
         if isinstance(data, Unresolved) and not data.error:
             stop(data.reason, refs=data.refs)
-        return _computed(expr.span, not isinstance(data, Unresolved), [])
+        return _computed(expr.span, not _refused(operands[0]), [])
 
     def _source(self, args: Sequence[Value]) -> SourceText:
         if not args:
@@ -326,6 +338,24 @@ class Evaluator:
         scope = fields_of(args[1]).values if len(args) > 1 else {}
         parts = syntax.parse_template(source)
         return self._text(expr.span, self._pieces(parts, scope), args[1:])
+
+    def rendered(self, template: Value, variables: Value | None) -> Value:
+        """What the data source template_file makes of both. Raises: ReadError; Stop: not known."""
+        text = text_of(template)
+        scope = fields_of(variables).values if variables is not None and variables.data is not None else {}
+        pieces = template.pieces
+        whole = pieces[0].source if len(pieces) == 1 and pieces[0].value is None else None
+        if whole is None or whole.data != text.encode():
+            # An inline text: where its pieces stand cannot be told.
+            nowhere = SourceText(template.place.file, b"")
+            parts = syntax.parse_template(SourceText(nowhere.file, text.encode()))
+            trail = template.trail[:1]
+            found = [
+                Piece(piece.text, nowhere, 0, 0, piece.value or Value(piece.text, trail))
+                for piece in self._pieces(parts, scope)
+            ]
+            return self._text(template.place, found, [])
+        return self._text(template.place, self._pieces(syntax.parse_template(whole), scope), [])
 
     # Templates
 
@@ -396,6 +426,25 @@ class Evaluator:
             trail,
             pieces=tuple(pieces),
         )
+
+
+def _refused(value: Value) -> bool:
+    """Whether Terraform would report an error in `value`, or in one of its elements: `[x.missing]` is one."""
+    waiting = [value]
+    for _ in range(MAX_ITEMS):
+        if not waiting:
+            return False
+        data = waiting.pop().data
+        match data:
+            case Unresolved(error=True):
+                return True
+            case Items(values):
+                waiting += values
+            case Fields(values):
+                waiting += values.values()
+            case _:
+                pass
+    return False
 
 
 def _piece_text(value: Value) -> str | None:

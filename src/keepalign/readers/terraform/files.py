@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from keepalign.errors import ReadError
 from keepalign.model.source import SourceText, Span, Step
 from keepalign.readers._reader import Note
-from keepalign.readers.terraform import jsontext, syntax
+from keepalign.readers.terraform import json_syntax, jsontext, syntax
 from keepalign.readers.terraform.structure import Attribute, Block, Body
 from keepalign.readers.terraform.values import Piece, Stop, Value, fields_of
+
+# Of data sources, the one that needs nothing but the configuration: templates as they were before 0.12.
+_TEMPLATES = ("template_file",)
 
 
 @dataclass(slots=True)
@@ -40,29 +43,31 @@ def shown(folder: str, name: str) -> str:
 
 def is_override(name: str) -> bool:
     """Whether Terraform merges this file into the others."""
-    stem = name.rsplit(".", 1)[0]
+    stem = name.removesuffix(".json").rsplit(".", 1)[0]
     return stem == "override" or stem.endswith("_override")
 
 
 def read_folder(files: Mapping[str, bytes], folder: str) -> ModuleFiles:
-    """Parse and merge. Raises: ReadError: the first file that is no valid HCL."""
+    """Parse and merge. Raises: ReadError: the first file that is no valid HCL, or JSON."""
     module = ModuleFiles(folder)
     here = sorted(name for name in files if "/" not in name)
-    stems = {name.removesuffix(".tofu") for name in here if name.endswith(".tofu")}
-    names = [
-        name
-        for name in here
-        # OpenTofu reads main.tofu instead of main.tf.
-        if name.endswith(".tofu") or (name.endswith(".tf") and name.removesuffix(".tf") not in stems)
-    ]
-    for name in here:
-        if name.endswith((".tf.json", ".tofu.json")):
-            place = SourceText(shown(folder, name), files[name]).span(0, 0)
-            module.notes.append(Note(place, f"{name} is not read: only the native syntax of Terraform is"))
+    # OpenTofu reads main.tofu instead of main.tf, and main.tofu.json instead of main.tf.json.
+    hidden = {name.replace(".tofu", ".tf") for name in here if name.endswith((".tofu", ".tofu.json"))}
+    kinds = (".tf", ".tf.json", ".tofu", ".tofu.json")
+    names = [name for name in here if name.endswith(kinds) and name not in hidden]
     for name in sorted(names, key=lambda name: (is_override(name), name)):
-        body = syntax.parse(SourceText(shown(folder, name), files[name]))
+        parse = json_syntax.parse if name.endswith(".json") else syntax.parse
+        body = parse(SourceText(shown(folder, name), files[name]))
         for block in body.blocks:
             _add(module, block, override=is_override(name))
+    return module
+
+
+def read_known(data: bytes, folder: str) -> ModuleFiles:
+    """What a file of `known_modules` declares; its spans' file is `folder`."""
+    module = ModuleFiles(folder)
+    for block in syntax.parse(SourceText(folder, data)).blocks:
+        _add(module, block, override=False)
     return module
 
 
@@ -73,7 +78,7 @@ def _add(module: ModuleFiles, block: Block, *, override: bool) -> None:
                 _twice(attribute.source, attribute.start, f"local.{name}", module.locals[name].span)
             module.locals[name] = attribute
         return
-    if block.type not in ("resource", "variable", "output", "module"):
+    if block.type not in ("resource", "variable", "output", "module") and block.labels[:1] != _TEMPLATES:
         return
     key = (block.type, *block.labels)
     known = module.blocks.get(key)

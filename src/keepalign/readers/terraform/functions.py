@@ -6,6 +6,7 @@ As far as they feed timeouts and joins; any other function is unknown, by name.
 from __future__ import annotations
 
 import math
+import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -212,6 +213,55 @@ def _upper(args: Args) -> Data:
     return text_of(arg(args, 0)).upper()
 
 
+def _title(args: Args) -> Data:
+    return " ".join(word[:1].upper() + word[1:] for word in text_of(arg(args, 0)).split(" "))
+
+
+def _chomp(args: Args) -> Data:
+    return text_of(arg(args, 0)).rstrip("\r\n")
+
+
+def _trim(args: Args) -> Data:
+    return text_of(arg(args, 0)).strip(text_of(arg(args, 1)))
+
+
+def _basename(args: Args) -> Data:
+    return posixpath.basename(text_of(arg(args, 0)))
+
+
+def _dirname(args: Args) -> Data:
+    return posixpath.dirname(text_of(arg(args, 0))) or "."
+
+
+def _formatlist(args: Args) -> Data:
+    lists = [items_of(one).values for one in args[1:] if isinstance(one.data, Items)]
+    if len({len(values) for values in lists}) > 1:
+        refuse("formatlist needs lists of one length")
+    trail, found = arg(args, 0).trail[:1], []
+    for number in range(len(lists[0]) if lists else 1):
+        row = [items_of(one).values[number] if isinstance(one.data, Items) else one for one in args[1:]]
+        found.append(Value(_text(format_text(text_of(args[0]), row)), trail))
+    return Items(_checked(found))
+
+
+def _position(args: Args) -> Data:
+    wanted = plain(arg(args, 1))
+    for number, value in enumerate(items_of(arg(args, 0)).values):
+        if plain(value) == wanted:
+            return number
+    refuse("index finds no such element")
+
+
+def _setunion(args: Args) -> Data:
+    return Items(distinct_values([value for one in args for value in items_of(one).values]))
+
+
+def _setsubtract(args: Args) -> Data:
+    without = [plain(value) for value in items_of(arg(args, 1)).values]
+    kept = [value for value in items_of(arg(args, 0)).values if plain(value) not in without]
+    return Items(distinct_values(kept))
+
+
 def _trimprefix(args: Args) -> Data:
     return text_of(arg(args, 0)).removeprefix(text_of(arg(args, 1)))
 
@@ -292,15 +342,20 @@ COMPUTING: Final[Mapping[str, Computing]] = {
     "abs": _abs,
     "alltrue": _alltrue,
     "anytrue": _anytrue,
+    "basename": _basename,
     "ceil": _ceil,
+    "chomp": _chomp,
     "compact": _compact,
     "concat": _concat,
     "contains": _contains,
     "distinct": lambda args: Items(distinct_values(items_of(arg(args, 0)).values)),
+    "dirname": _dirname,
     "endswith": _endswith,
     "flatten": _flatten,
     "floor": _floor,
     "format": _format,
+    "formatlist": _formatlist,
+    "index": _position,
     "join": _join,
     "jsonencode": _jsonencode,
     "keys": _keys,
@@ -313,12 +368,16 @@ COMPUTING: Final[Mapping[str, Computing]] = {
     "range": _range,
     "replace": _replace,
     "reverse": _reverse,
+    "setsubtract": _setsubtract,
+    "setunion": _setunion,
     "slice": _slice,
     "sort": _sort,
     "split": _split,
     "startswith": _startswith,
     "substr": _substr,
     "sum": _sum,
+    "title": _title,
+    "trim": _trim,
     "trimprefix": _trimprefix,
     "trimspace": _trimspace,
     "trimsuffix": _trimsuffix,

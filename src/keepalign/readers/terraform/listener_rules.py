@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from keepalign.readers._aws import ListenerRule
 from keepalign.readers._reader import Note
 from keepalign.readers.terraform.blocks import Arguments, items_or_empty, text_or_none
-from keepalign.readers.terraform.fragment import ListenerRule
 from keepalign.readers.terraform.values import Items, Value, unresolved_of
 
 # registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lb_listener_rule, "Condition Blocks".

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, TypeAlias
 
 from keepalign.model.source import SourceText, Span, Step
 from keepalign.readers._reader import Note
 from keepalign.readers.terraform.evaluator import Budget, Evaluator, Scope
-from keepalign.readers.terraform.files import ModuleFiles, given_variables, read_folder, shown
+from keepalign.readers.terraform.files import ModuleFiles, given_variables, read_folder, read_known, shown
 from keepalign.readers.terraform.instances import MAX_INSTANCES, Instance, collection, count_keys, each_keys
+from keepalign.readers.terraform.known_modules import KnownModule, NotKnown, apart, known_module
 from keepalign.readers.terraform.nodes import Template, TextPart
+from keepalign.readers.terraform.sites import argument_site
 from keepalign.readers.terraform.structure import Attribute, Block
 from keepalign.readers.terraform.types import conform
 from keepalign.readers.terraform.values import (
@@ -26,23 +30,47 @@ from keepalign.readers.terraform.values import (
     bool_of,
     named,
     refuse,
+    stop,
     unresolved_of,
 )
 
 Loader: TypeAlias = Callable[[str], Mapping[str, bytes]]
 
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The call of a known module, by the file that describes the module for this call: `Project.calls`.
+
+    Args:
+        place: of the call in the caller's own files.
+        label: what the module is, for people.
+        source: address of the module's own defaults.
+    """
+
+    place: Span
+    label: str
+    source: str
+
+
 MAX_MODULES: Final = 300
+# Keys as people write them, each on a line of its own; comments are none.
+_KEY: Final = re.compile(r'^[ \t]*"?(\w+)"?[ \t]*[=:]', re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Project:
-    """What all modules of one reading share."""
+    """What all modules of one reading share.
+
+    `counts` tells, by address, of what modules and resources it is not known how many there are.
+    """
 
     loader: Loader
     budget: Budget = field(default_factory=Budget)
     notes: dict[Note, None] = field(default_factory=dict)
+    counts: dict[str, Note] = field(default_factory=dict)
     folders: dict[str, tuple[Mapping[str, bytes], ModuleFiles]] = field(default_factory=dict)
     modules: int = 0
+    calls: dict[str, Call] = field(default_factory=dict)
 
     def note(self, span: Span | None, text: str) -> None:
         """Keep a note once, however often it is met."""
@@ -75,7 +103,12 @@ class Project:
 
 
 class Module:
-    """Implements `evaluator.Names`. `given`: a child's argument by name, None when the call has none."""
+    """Implements `evaluator.Names`.
+
+    Args:
+        given: a child's argument by name, None when the call has none.
+        call: of a known module: the block that calls it. What it leaves out would be written there.
+    """
 
     def __init__(
         self,
@@ -86,8 +119,10 @@ class Module:
         prefix: str,
         path: str,
         given: Callable[[str], Value | None] | None,
+        call: Block | None = None,
     ) -> None:
         self.project = project
+        self.call = call
         self.declared = declared
         self.prefix = prefix
         self.path = path
@@ -173,6 +208,8 @@ class Module:
             value = value if bool_of(self.evaluate(nullable, {})) else None
         if value is None and "default" in attributes:
             value = self.evaluate(attributes["default"], {})
+            if self.call is not None:
+                value = replace(value, unwritten=argument_site(self.call, name))
         if value is None:
             where = "the call of this module" if self.prefix else "terraform.tfvars"
             return Value(
@@ -221,6 +258,27 @@ class Module:
         # What is written as null, the provider fills in.
         return reference if value.data is None else value
 
+    def template(self, name: str) -> Data | None:
+        block = self.declared.blocks.get(("data", "template_file", name))
+        if block is None:
+            return None
+        address = f"data.template_file.{name}"
+
+        def attribute(instance: Instance, name: str) -> Value:
+            if name != "rendered":
+                refuse(f"keepalign does not know {address}.{name}")
+            text, variables = (block.body.attributes.get(key) for key in ("template", "vars"))
+            if text is None:
+                refuse(f"{address} has no template")
+            given = None if variables is None else self.evaluate(variables, instance.scope)
+            return self.evaluator.rendered(self.evaluate(text, instance.scope), given)
+
+        found = [
+            (one, Deferred(self.prefix + one.address, partial(attribute, one), one.wild))
+            for one in self.instances(block, address)
+        ]
+        return collection(found, address, block)
+
     def child(self, name: str) -> Data:
         block = self.declared.blocks.get(("module", name))
         if block is None:
@@ -238,6 +296,8 @@ class Module:
         """An output of this module, as its caller sees it. Raises: Stop: it has none of this name."""
         block = self.declared.blocks.get(("output", name))
         if block is None or "value" not in block.body.attributes:
+            if self.call is not None:
+                stop(f"keepalign does not know the output {name!r} of {self.prefix.rstrip('.')}")
             refuse(f"{self.prefix.rstrip('.')} has no output {name!r}")
         attribute = block.body.attributes["value"]
         return self._once(f"output.{name}", attribute.span, lambda: self.evaluate(attribute))
@@ -290,9 +350,9 @@ class Module:
                 raise Stop(Unresolved(f"more than {MAX_INSTANCES} instances"))
         except Stop as stopped:
             reason = stopped.unresolved.reason
-            self.project.note(
-                meta.span, f"{self.prefix}{address}: how many there are is unknown: {reason}; read as one"
-            )
+            whole = f"{self.prefix}{address}"
+            text = f"{whole}: how many there are is unknown: {reason}; read as one"
+            self.project.counts[whole] = Note(meta.span, text)
             unknown = Value(Unresolved(f"{meta.name} of {address} is not known"), (Step(meta.span, ""),))
             yield Instance(f"{address}[*]", self._instance_scope(unknown, unknown), wild=True)
             return
@@ -328,6 +388,7 @@ class Module:
                     prefix=f"{self.prefix}{instance.address}.",
                     path=path,
                     given=self._arguments(block, instance),
+                    call=block if declared.folder in self.project.calls else None,
                 )
                 modules.append((instance, child))
             self._children[name] = tuple(modules)
@@ -350,7 +411,16 @@ class Module:
             self.project.note(block.span, f"{address} was not read: it has no source in plain text")
             return None
         text = "".join(part.value for part in source.parts if isinstance(part, TextPart))
-        if not text.startswith(("./", "../")) and text not in (".", ".."):
+        local = text.startswith(("./", "../")) or text in (".", "..")
+        known = None if local else self._known(text, block)
+        if isinstance(known, KnownModule):
+            return self.path, self._known_folder(address, block, known)
+        if isinstance(known, NotKnown):
+            self.project.note(attribute.span, f"{address} was not read: {known.reason}")
+            return None
+        if not local and apart(text):
+            return None
+        if not local:
             self.project.note(
                 attribute.span,
                 f"{address} was not read: its source {text!r} is not a local folder;"
@@ -371,3 +441,23 @@ class Module:
             )
             return None
         return path, found
+
+    def _known(self, source: str, block: Block) -> KnownModule | NotKnown | None:
+        """What `known_modules` has for a source that is no folder of the tree."""
+        version = block.body.attributes.get("version")
+        value = self.evaluate(version) if version is not None else None
+        constraint = value.data if value is not None and isinstance(value.data, str) else ""
+        written = block.source.data[block.start : block.end].decode("utf-8", "replace")
+        return known_module(source, constraint, set(_KEY.findall(written)))
+
+    def _known_folder(
+        self, address: str, block: Block, known: KnownModule
+    ) -> tuple[Mapping[str, bytes], ModuleFiles]:
+        """The description of a known module, under a name of its own for this call."""
+        folder = f"{known.name} as {address}"
+        calls = self.project.calls
+        # A known module that calls another: both stand for the caller's own call.
+        place = calls[self.declared.folder].place if self.declared.folder in calls else block.span
+        calls[folder] = Call(place, known.label, known.source)
+        files = {"": known.text}
+        return files, read_known(files[""], folder)

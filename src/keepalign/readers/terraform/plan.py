@@ -21,6 +21,7 @@ from typing import Final
 
 from keepalign.errors import ReadError
 from keepalign.model.source import Span
+from keepalign.readers._aws import AwsFragment
 from keepalign.readers._reader import Note
 from keepalign.readers.terraform._plan_arguments import Estate, PlannedArguments
 from keepalign.readers.terraform._plan_json import JsonWalk
@@ -32,7 +33,6 @@ from keepalign.readers.terraform._plan_references import (
     references_of,
     take_apart,
 )
-from keepalign.readers.terraform.fragment import TerraformFragment
 from keepalign.readers.terraform.resources import HANDLERS, Collector
 
 __all__ = ["LARGEST_PLAN", "MAKE_ONE", "is_binary_plan", "read_plan", "recognise"]
@@ -63,7 +63,7 @@ def is_binary_plan(head: bytes) -> bool:
     return head.startswith(_ZIP) and head[30:36] in (b"tfplan", b"tfstat", b"tfconf")
 
 
-def read_plan(file: str, data: bytes) -> TerraformFragment:
+def read_plan(file: str, data: bytes) -> AwsFragment:
     """What a plan, or a state, says of balancers, target groups, services and tasks.
 
     Args:
@@ -124,7 +124,7 @@ class _Plan:
     def _note(self, span: Span | None, text: str) -> None:
         self.notes[Note(span, text)] = None
 
-    def read(self) -> TerraformFragment:
+    def read(self) -> AwsFragment:
         walk = self.walk
         start = walk.blank(0)
         if not walk.text.startswith("{", start):
@@ -214,7 +214,7 @@ class _Plan:
         self.walk.object(at, lambda key, value: self.walk.object(value, visit) if key == "values" else None)
         marks = data.get("sensitive_values")
         self._resources.append(_Planned(address, text, kind, place, values, spans, marks))
-        for name in ("arn", "id"):
+        for name in ("arn", "id", "dns_name"):
             own = values.get(name)
             if isinstance(own, str) and own:
                 self.ids.setdefault(own, text)

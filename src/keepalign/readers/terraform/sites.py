@@ -10,7 +10,7 @@ from keepalign.model.setting import Explicit, Unknown
 from keepalign.model.source import Origin, OriginKind, Site, SourceText, Step
 from keepalign.readers._reader import Absent, Read
 from keepalign.readers.terraform.nodes import ObjectExpr
-from keepalign.readers.terraform.structure import Block
+from keepalign.readers.terraform.structure import Block, QuotedText
 from keepalign.readers.terraform.values import (
     Fields,
     JsonObject,
@@ -37,7 +37,7 @@ def read_seconds(option: str, value: Value | None, absent: Site | None) -> Read:
     """
     if value is None:
         return Absent(option, absent)
-    site = None if value.within else Site(value.literal or value.place)
+    site = value.unwritten or (None if value.within else Site(value.literal or value.place))
     if value.data is None:
         # `idle_timeout = null` says nothing, and a second argument of the name would be an error.
         return Absent(option, site)
@@ -81,6 +81,8 @@ def _without_repeats(steps: list[Step]) -> list[Step]:
 
 def argument_site(block: Block, name: str) -> Site | None:
     """Where a new argument of `block` would be written: behind its last argument, else behind its brace."""
+    if block.written is not None:
+        return _object_site(block.written, name)
     data = block.source.data
     last = block.last
     line_end = b"\r\n" if b"\r\n" in data[block.start : block.end] else b"\n"
@@ -118,13 +120,21 @@ class _Line:
 
 
 def _line(data: bytes, at: int) -> _Line:
-    begin = data.rfind(b"\n", 0, at) + 1
-    before = data[begin:at]
-    return _Line(before.decode("utf-8", "replace"), not before.strip())
+    begin = at
+    while data[begin - 1 : begin] in (b" ", b"\t"):
+        begin -= 1
+    return _Line(data[begin:at].decode("ascii"), data[begin - 1 : begin] in (b"", b"\n"))
 
 
 def _object_site(written: ObjectExpr, name: str) -> Site | None:
     data, source = written.source.data, written.source
+    if isinstance(source, QuotedText):
+        return None
+    if source.file.endswith(".json"):
+        if not written.items:
+            return None
+        first, last = written.items[0], written.items[-1]
+        return _json_site(JsonObject(source, first.start, last.end), name)
     if not written.items:
         return _insert(source, written.start + 1, f" {name} = {{value}} ")
     last = written.items[-1]
@@ -144,6 +154,7 @@ def _object_site(written: ObjectExpr, name: str) -> Site | None:
 
 
 def _json_site(written: JsonObject, name: str) -> Site:
+    # Behind the last element.
     data = written.source.data
     line = _line(data, written.first_key)
     lead = f",\n{line.indent}" if line.alone else ", "

@@ -6,7 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from keepalign.model.source import SourceText, Span
-from keepalign.readers.terraform.nodes import Expr
+from keepalign.readers.terraform.nodes import Expr, ObjectExpr
+
+
+class QuotedText(SourceText):
+    """A JSON file as the expressions inside its texts know it: nothing can be inserted among them plainly."""
+
+    __slots__ = ()
+
+    def __init__(self, source: SourceText) -> None:
+        self.file = source.file
+        self.data = source.data
+        self._line_starts = source._line_starts
+        self._inner = source._inner
 
 
 class Attribute:
@@ -57,6 +69,7 @@ class Block:
     Args:
         start, end: of the whole block; `open_end` lies just behind its `{`.
         last: the last argument written in this block itself, before any override file; None when it has none.
+        written: of a block in JSON: the object that it is.
     """
 
     source: SourceText
@@ -67,6 +80,7 @@ class Block:
     end: int
     open_end: int
     last: Attribute | None
+    written: ObjectExpr | None = None
 
     @property
     def span(self) -> Span:

@@ -48,17 +48,22 @@ def parse(source: SourceText) -> Body:
     return Body()
 
 
-def parse_template(source: SourceText) -> tuple[Part, ...]:
-    """The parts of a whole file that is a template, as `templatefile` reads it. Raises: ReadError."""
-    data = _checked(source)
+_ESCAPED: Final = re.compile(rb'\\(["n\\/])')
+
+
+def parse_template(source: SourceText, quoted: tuple[int, int] | None = None) -> tuple[Part, ...]:
+    """The parts of a template: a whole file, as `templatefile` reads it; or the bytes `quoted` inside the
+    quotes of a JSON text. Raises: ReadError."""
+    start = quoted[0] if quoted is not None else 0
+    data = _checked(source) if quoted is None else _unescaped(source.data[slice(*quoted)])
     delimiter = b"KEEPALIGN_END"
     while delimiter in data:
         delimiter += b"_"
     prefix = b"t = <<" + delimiter + b"\n"
     newline = b"" if data.endswith(b"\n") else b"\n"
     wrapped = prefix + data + newline + delimiter + b"\n"
-    converter = Converter(source, wrapped, shift=len(prefix))
-    root = _tree(source, wrapped, shift=len(prefix))
+    converter = Converter(source, wrapped, shift=len(prefix) - start)
+    root = _tree(source, wrapped, shift=len(prefix) - start)
     attributes = list(converter.body(root.named_children[0], 0).attributes.values())
     template = attributes[0].expr if len(attributes) == 1 else None
     if not isinstance(template, Template):
@@ -67,7 +72,24 @@ def parse_template(source: SourceText) -> tuple[Part, ...]:
     if newline and parts and isinstance(parts[-1], TextPart):
         last = parts[-1]
         parts = (*parts[:-1], TextPart(source, last.start, last.end - 1, last.value[:-1], last.verbatim))
+        if quoted is not None and len(last.value) == 1:
+            parts = parts[:-1]
     return parts
+
+
+def _unescaped(data: bytes) -> bytes:
+    """A JSON text without its escapes, in as many bytes, so that places stay right: blanks fill the gaps, in
+    front of an opening quote and behind a closing one, where HCL does not mind them."""
+    opening = False
+
+    def replaced(match: re.Match[bytes]) -> bytes:
+        nonlocal opening
+        if match[1] != b'"':
+            return b" \n" if match[1] == b"n" else b" " + match[1]
+        opening = not opening
+        return b' "' if opening else b'" '
+
+    return _ESCAPED.sub(replaced, data)
 
 
 def _checked(source: SourceText) -> bytes:
@@ -100,6 +122,8 @@ def _tree(source: SourceText, data: bytes, shift: int = 0) -> TreeNode:
     start, message, hint = _diagnosis(second.root_node, masked)
     at = min(max(start - shift, 0), len(source.data))
     place = source.span(at, at)
+    if source.file.endswith(".tfvars"):
+        message = message.partition(" near ")[0]  # values, of which some are secrets
     raise ReadError(message, file=source.file, line=place.line, column=place.column, hint=hint)
 
 

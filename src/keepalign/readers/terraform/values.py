@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn, TypeAlias
 
-from keepalign.model.source import SourceText, Span, Step
+from keepalign.model.source import Site, SourceText, Span, Step
 from keepalign.readers.terraform.nodes import ObjectExpr
 
 # A file that doubles a string or a list in each of forty locals must not fill the memory.
@@ -126,6 +126,7 @@ class Value:
     literal: the bytes that write a scalar (inside the quotes of a string), when one literal does.
     pieces: of a text from a template or a file.
     within: a part of a larger computed text, so that the bytes at `place` are more than this value.
+    unwritten: of a default that a known module has: where the argument itself would be written.
     """
 
     data: Data
@@ -133,6 +134,7 @@ class Value:
     literal: Span | None = None
     pieces: tuple[Piece, ...] = ()
     within: bool = False
+    unwritten: Site | None = None
 
     @property
     def place(self) -> Span:
