@@ -74,6 +74,40 @@ def test_uvicorn_through_an_entrypoint_script(tmp_path: Path) -> None:
     assert (hop.product, value_of(hop.settings[Role.SERVER_IDLE])) == (Product.UVICORN, s(7))
 
 
+@pytest.mark.parametrize(
+    "start",
+    [
+        'CMD ["./bin/start.sh"]',
+        "CMD ./bin/start.sh",
+        'CMD ["bash", "/srv/bin/start.sh"]',
+        'ENTRYPOINT ["/srv/wait"]\nCMD ["/srv/bin/start.sh"]',
+    ],
+)
+def test_uvicorn_through_a_script_that_the_command_names(start: str, tmp_path: Path) -> None:
+    """A start script as the image's CMD, alone or behind an entrypoint that waits for the database."""
+    files = {
+        "Dockerfile": f"{IMAGE}{start}\n",
+        "wait": '#!/bin/sh\nset -e\nuntil nc -z db 5432; do echo waiting; done\nexec "$@"\n',
+        "bin/start.sh": "#!/bin/bash\nset -e\npython manage.py migrate\n"
+        "export UVICORN_TIMEOUT_KEEP_ALIVE=7\nexec uvicorn app:app --port 8080\n",
+    }
+    hop = server(tree(tmp_path, files))
+    assert (hop.product, value_of(hop.settings[Role.SERVER_IDLE])) == (Product.UVICORN, s(7))
+
+
+def test_script_that_starts_no_server_is_not_looked_through(tmp_path: Path) -> None:
+    """An image that builds a package runs a script, too."""
+    files = {"Dockerfile": IMAGE + 'CMD ["/srv/build.sh"]\n', "build.sh": "#!/bin/sh\nmake\ncp a.deb /out/\n"}
+    stack = load_stack([tree(tmp_path, files)]).stack
+    assert not stack.paths[0].hops[1:]
+    assert "keepalign has no reader for what web runs" in stack.unjoined[0].missing
+
+
+def test_script_that_starts_itself_ends(tmp_path: Path) -> None:
+    files = {"Dockerfile": IMAGE + 'CMD ["./loop.sh"]\n', "loop.sh": "#!/bin/sh\nexec ./loop.sh\n"}
+    assert not load_stack([tree(tmp_path, files)]).stack.paths[0].hops[1:]
+
+
 def test_fastapi_run_is_uvicorn_that_no_flag_changes(tmp_path: Path) -> None:
     hop = server(
         tree(tmp_path, {"Dockerfile": IMAGE + 'CMD ["fastapi", "run", "app.py", "--port", "8080"]\n'})
@@ -213,9 +247,9 @@ def test_a_server_without_a_balancer_is_told_by_its_name(tmp_path: Path) -> None
             'CMD ["uvicorn", "app:app", "--port", "8080", "--timeout-keep-alive", "90"]',
         ),
         (
-            {"Dockerfile": IMAGE + "CMD uvicorn app:app --port 8080 --timeout-keep-alive 60\n"},
-            "app/Dockerfile:4:33",
-            "CMD uvicorn app:app --port 8080 --timeout-keep-alive 90",
+            {"Dockerfile": IMAGE + "CMD exec uvicorn app:app --port 8080 --timeout-keep-alive 60\n"},
+            "app/Dockerfile:4:38",
+            "CMD exec uvicorn app:app --port 8080 --timeout-keep-alive 90",
         ),
         (
             {"Dockerfile": IMAGE + 'CMD ["hypercorn", "-b", ":8080", "app:app"]\n'},

@@ -18,7 +18,7 @@ GUNICORN = 'FROM python:3.12\nCMD ["gunicorn", "--bind", ":8000", "app:app"]\n'
 def programs(root: str, hints: dict[str, str] | None = None) -> dict[str, Program]:
     """The containers of the only task definition of a tree."""
     tree = read_tree([root])
-    (module,) = tree.terraform
+    (module,) = tree.aws
     (task,) = module.task_definitions
     return Programs(tree).of_task(task.containers, module.file, hints or {})
 

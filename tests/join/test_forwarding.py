@@ -27,7 +27,7 @@ from keepalign.join.forwarding import forwarded
 from keepalign.join.load import Loaded
 from keepalign.model.source import Origin, OriginKind, Span
 from keepalign.model.workload import Endpoint, Workload
-from keepalign.readers.terraform.fragment import Listener, ListenerRule
+from keepalign.readers._aws import Listener, ListenerRule
 from keepalign.units import Duration
 
 NOWHERE = Span("main.tf", 0, 0, 1, 1)

@@ -22,6 +22,7 @@ def test_counts_of_the_example_are_traits(variant: str) -> None:
         "max_request_workers": "400",
         "server_limit": "4",
         "threads_per_child": "100",
+        "probe": "passed",
     }
     assert traits["api"] == {"worker_class": "sync", "workers": "32"}
     assert traits["reports"] == {"worker_class": "sync", "workers": "40"}

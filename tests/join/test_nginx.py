@@ -72,10 +72,13 @@ def test_paths_lead_through_nginx_to_the_applications(tmp_path: Path) -> None:
         Role.SHUTDOWN_GRACE: None,
         Role.UPSTREAM_READ: Duration.of(s=20),
         Role.UPSTREAM_CONNECT: Duration.of(s=60),
+        Role.UPSTREAM_RETRY: None,
     }
     assert isinstance(nginx.settings[Role.SHUTDOWN_GRACE], Unlimited)
     assert value_of(the_nginx(stack, "/jobs").settings[Role.UPSTREAM_READ]) == Duration.of(s=300)
-    assert nginx.traits == {"pool": "off", "retries": "idempotent", "streams": "held"}
+    assert nginx.traits == {
+        "pool": "off", "retries": "idempotent", "attempts": "1", "streams": "held", "probe": "passed",
+    }  # fmt: skip
     assert [(one.by, one.text) for one in paths["/"].hops[2].joined] == [
         (JoinBy.PORT, "http://127.0.0.1:8000 and --bind share port 8000")
     ]
@@ -427,6 +430,53 @@ def test_what_is_sent_again_is_what_proxy_next_upstream_says(
     assert the_nginx(stack).traits["retries"] == retries
 
 
+@pytest.mark.parametrize(
+    ("lines", "attempts", "retry"),
+    [
+        ("", "3", "unlimited"),
+        ("proxy_next_upstream_tries 2;", "2", "unlimited"),
+        ("proxy_next_upstream_tries 0;", "3", "unlimited"),
+        ("proxy_next_upstream_tries 9;", "3", "unlimited"),
+        ("proxy_next_upstream_timeout 0;", "3", "unlimited"),
+        ("proxy_next_upstream error timeout http_502 http_503; proxy_next_upstream_timeout 5s;", "3", "5 s"),
+        ("proxy_next_upstream error http_502;", "3", "off"),
+        ("proxy_next_upstream off;", "1", "off"),
+    ],
+)
+def test_attempts_are_as_many_as_there_are_servers_to_try(
+    tmp_path: Path, lines: str, attempts: str, retry: str
+) -> None:
+    block = "upstream orders { server 127.0.0.1:8000; server 10.0.0.2:8000; server 10.0.0.3:8000 backup; }"
+    files = serving(f"{lines} location / {{ proxy_pass http://orders; }}", before=block)
+    nginx = the_nginx(loaded(tmp_path, files))
+    again = nginx.settings[Role.UPSTREAM_RETRY]
+    kind = "off" if isinstance(again, Disabled) else "unlimited" if isinstance(again, Unlimited) else ""
+    assert (nginx.traits["attempts"], kind or str(value_of(again))) == (attempts, retry)
+
+
+@pytest.mark.parametrize(
+    ("lines", "path", "probe"),
+    [
+        ("location = /healthz { return 200; }", "/healthz", "answered"),
+        ("location = /healthz { return 200; }", "/healthz?deep=1", "answered"),
+        ("location = /healthz { return 200; }", "/healthz/deep", "passed"),
+        ("location /status { stub_status; }", "/status/live", "answered"),
+        ("location /status { stub_status; }", "/", "passed"),
+        ("location ~ ^/health { return 200; }", "/healthz", None),
+    ],
+)
+def test_health_check_ends_at_nginx_where_it_answers_it_by_itself(
+    tmp_path: Path, lines: str, path: str, probe: str | None
+) -> None:
+    service = whole_service("shop", containers=f"{WEB}, {APP}")
+    group = 'resource "aws_lb_target_group" "shop" {'
+    assert group in service
+    service = service.replace(group, f'{group}\n  health_check {{\n path = "{path}"\n }}')
+    files = serving(f"{lines} location / {{ proxy_pass http://127.0.0.1:8000; }}")
+    stack = load_stack([written(tmp_path, {"main.tf": alb() + service, **files})])
+    assert the_nginx(stack).traits.get("probe") == probe
+
+
 def test_times_of_other_protocols_are_those_of_their_own_options(tmp_path: Path) -> None:
     lines = "location / { uwsgi_pass 127.0.0.1:8000; uwsgi_read_timeout 9s; proxy_read_timeout 8s; }"
     nginx = the_nginx(loaded(tmp_path, serving(lines)))
@@ -436,3 +486,12 @@ def test_times_of_other_protocols_are_those_of_their_own_options(tmp_path: Path)
     assert (read.option, value_of(read)) == ("uwsgi_read_timeout", Duration.of(s=9))
     assert (connect.option, value_of(connect)) == ("uwsgi_connect_timeout", Duration.of(s=60))
     assert "pool" not in nginx.traits
+
+
+def test_requests_per_connection_and_tcp_probes_reach_the_hop(tmp_path: Path) -> None:
+    conf = CONF.replace("listen 8080;", "listen 8080 so_keepalive=75s; keepalive_requests 5;")
+    web = by_route(loaded(tmp_path, image(conf)))["/"].hops[1]
+    assert web.traits["max_requests"] == "5"
+    assert value_of(web.settings[Role.TCP_KEEPALIVE]) == Duration.of(s=75)
+    causes = {f.cause for f in rules.check(loaded(tmp_path, image(conf)).stack).findings}
+    assert {"connection-limit-requests", "tcp-keepalive-confusion"} <= causes

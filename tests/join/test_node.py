@@ -13,6 +13,7 @@ from keepalign.join import load_stack
 from keepalign.model.path import Hop, Product
 from keepalign.model.setting import Default, Setting, Unknown, Unlimited, value_of
 from keepalign.model.timers import Role
+from keepalign.rules import check
 from keepalign.units import Duration
 
 CONTAINER = '{ name = "web", image = "registry/app:1", %s portMappings = [{ containerPort = 8080 }] }'
@@ -279,3 +280,53 @@ def test_finding_names_the_place_and_its_fix_reads_back_clean(
     out = capfd.readouterr().out
     assert [line[1:] for line in out.splitlines() if line.startswith("+") and line[1] != "+"] == changed
     assert run(["check", "stack"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("image", "files", "version"),
+    [
+        ("node:16.20-alpine", {".nvmrc": "14\n"}, "16.20"),
+        ("registry/base:7", {".nvmrc": "v16.20.2\n"}, "16.20.2"),
+        ("registry/base:7", {"package.json": '{"engines": {"node": "14.x"}, "main": "server.js"}'}, "14"),
+        (
+            "registry/base:7",
+            {".nvmrc": "16", "package.json": '{"engines": {"node": "14.x"}, "main": "server.js"}'},
+            "16",
+        ),
+        ("registry/base:7", {"package.json": '{"engines": {"node": ">=14"}, "main": "server.js"}'}, ""),
+        ("node:lts-alpine", {}, ""),
+    ],
+)
+def test_version_is_that_of_the_image_else_what_the_package_asks_for(
+    image: str, files: Mapping[str, str], version: str, tmp_path: Path
+) -> None:
+    dockerfile = NODE.replace("node:22-alpine", image)
+    hop = server(tree(tmp_path, {"Dockerfile": dockerfile, "server.js": EXPRESS, **files}))
+    assert hop.version == version
+    assert (hop.version_origin is not None) == bool(version)
+
+
+def test_headers_timeout_of_an_old_release_is_judged(tmp_path: Path) -> None:
+    source = EXPRESS + "server.keepAliveTimeout = 65 * 1000;\n"
+    old = {"Dockerfile": NODE.replace("node:22", "node:16"), "server.js": source}
+    root = tree(tmp_path / "old", old)
+    hop = server(root)
+    assert value_of(hop.settings[Role.SERVER_HEADER_READ]) == ms(60_000)
+    assert isinstance(hop.settings[Role.SERVER_REQUEST_READ], Unlimited)
+    assert "headers-timeout-below-keepalive" in {f.cause for f in check(load_stack([root]).stack).findings}
+    cured = tree(tmp_path / "cured", old | {"server.js": source + "server.headersTimeout = 70_000;\n"})
+    assert value_of(server(cured).settings[Role.SERVER_HEADER_READ]) == ms(70_000)
+    new = tree(tmp_path / "new", {"Dockerfile": NODE, "server.js": source})
+    for one in (cured, new):
+        causes = {f.cause for f in check(load_stack([one]).stack).findings}
+        assert "headers-timeout-below-keepalive" not in causes
+
+
+def test_silence_of_a_server_is_judged(tmp_path: Path) -> None:
+    source = EXPRESS + "server.timeout = 30000;\n"
+    declared = '[[endpoint]]\npath = "/"\nlongest_silence = "45s"\n'
+    root = tree(tmp_path, {"Dockerfile": NODE, "server.js": source})
+    written(tmp_path, {"keepalign.toml": declared})
+    found = {f.cause: f for f in check(load_stack([root]).stack).findings}
+    finding = found["app-idle-timeout-during-request"]
+    assert (finding.margin, finding.symptom.status) == (Duration.of(s=-15), "502")

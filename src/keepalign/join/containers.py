@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
 
-from keepalign.join import confs, images, nginx_conf, packages
-from keepalign.model.path import JoinBy, JoinEvidence
+from keepalign.join import confs, images, mounted, nginx_conf, packages, proxies, supervised
+from keepalign.join.settings import effective
+from keepalign.model.path import JoinBy, JoinEvidence, Product
+from keepalign.model.setting import Setting
 from keepalign.model.source import Origin, OriginKind, Span, Step
 from keepalign.readers import app_servers, gunicorn, nodejs
+from keepalign.readers._aws import Container
 from keepalign.readers._fragments import (
     ApacheFragment,
     AppFragment,
     DockerfileFragment,
     NginxFragment,
     NodeFragment,
+    ProxyFragment,
     ScriptFragment,
 )
 from keepalign.readers._reader import CommandLine
 from keepalign.readers.dockerfile import DockerfileReader
+from keepalign.readers.projects import ProjectFragment
 from keepalign.readers.requirements_txt import Pin
 from keepalign.readers.shell import ScriptReader, Variable, unwrap
-from keepalign.readers.terraform.fragment import Container
+from keepalign.readers.supervisord import Supervised
 from keepalign.readers.tree import Tree
 
 _APACHE_PROGRAMS: Final = frozenset(
@@ -35,6 +40,17 @@ _APACHE_PROGRAMS: Final = frozenset(
 )
 _APACHE_MAIN: Final = ("httpd.conf", "apache2.conf")
 _NGINX_PROGRAMS: Final = frozenset({"nginx", "nginx-debug", "openresty"})
+_SHELLS: Final = frozenset({"ash", "bash", "dash", "sh"})
+_SERVERS: Final = _APACHE_PROGRAMS | _NGINX_PROGRAMS | {
+    "bundle", "caddy", "dotnet", "envoy", "haproxy", "java", "node", "npm", "php-fpm", "pnpm", "puma",
+    "rails", "supervisord", "traefik", "uwsgi", "yarn",
+}  # fmt: skip
+_MOST_SCRIPTS: Final = 4
+"""Scripts that start each other: /entrypoint, which ends in exec "$@", and /start are two."""
+
+WebServer: TypeAlias = ApacheFragment | NginxFragment | ProxyFragment
+"""What hands requests on, or may."""
+WEB_SERVERS: Final = (ApacheFragment, NginxFragment, ProxyFragment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +71,14 @@ class Program:
         evidence: how image and files were joined.
         missing: why there is no server, and what would supply it.
         files: what it was made of, besides the task definition.
+        aliases, loopback: as `readers._aws.Container` has them.
+        stop_wait: from its stop signal until what supervises it inside the container kills it; None where
+            nothing does.
+        beside: further servers that are supervised in the same container.
     """
 
     container: str
-    server: ApacheFragment | AppFragment | NginxFragment | None
+    server: WebServer | AppFragment | None
     ports: tuple[int, ...]
     command: CommandLine | None
     environment: Mapping[str, str | None]
@@ -73,14 +93,22 @@ class Program:
     place: Span | None = None
     depends_on: tuple[str, ...] = field(default=())
     files: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
+    loopback: str = ""
+    stop_wait: Setting | None = None
+    beside: tuple[Program, ...] = ()
 
 
 class Programs:
-    """What runs where in one tree. `used`: the Dockerfiles, scripts and configurations that run somewhere."""
+    """What runs where in one tree. `used`: the Dockerfiles, scripts and configurations that run somewhere.
+
+    `built`: the Dockerfiles of containers, also where only a worker is made of one.
+    """
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self.used: set[str] = set()
+        self.built: set[str] = set()
 
     def of_task(
         self, containers: Sequence[Container], near: str, hints: Mapping[str, str]
@@ -97,29 +125,42 @@ class Programs:
             name = container.name
             while name in found:
                 name += "'"
-            found[name] = self._of_container(container, near, hints, only_unnamed=unnamed == 1)
+            program = self._of_container(container, near, hints, only_unnamed=unnamed == 1)
+            found[name] = program
+            found |= {one.container: one for one in program.beside}
         return found
 
     def _of_container(
         self, container: Container, near: str, hints: Mapping[str, str], *, only_unnamed: bool
     ) -> Program:
         hinted = hints.get(container.name)
-        confs: list[ApacheFragment | NginxFragment] = [*self._tree.apache, *self._tree.nginx]
-        conf = next((c for c in confs if hinted is not None and _is_or_holds(hinted, c)), None)
+        held: list[WebServer] = [*self._tree.apache, *self._tree.nginx, *self._tree.proxies]
+        conf = next((c for c in held if hinted is not None and _is_or_holds(hinted, c)), None)
         dockerfile, evidence, missing = images.dockerfile_for(
             container, self._tree.dockerfiles, hints, near, only_unnamed=only_unnamed
         )
         if dockerfile is None and conf is not None:
             evidence = (JoinEvidence(JoinBy.HINT, f"keepalign.toml names {hinted} for {container.name}"),)
             return self._web(conf, container, None, evidence, container.command, {})
+        if dockerfile is None and container.mounts:
+            dockerfile = DockerfileFragment(
+                container.place.file, base=container.image or "", base_span=container.image_span
+            )
+        elif dockerfile is not None and (container.environment or container.target):
+            source = self._tree.sources[dockerfile.file]
+            dockerfile = DockerfileReader().read_run(source, container.environment, target=container.target)
+        if dockerfile is not None:
+            workdir = container.workdir or dockerfile.workdir
+            who = container.place.file
+            dockerfile = replace(dockerfile, workdir=workdir, mounts=container.mounts, mounted_by=who)
         return self._of_image(container, dockerfile, evidence, missing)
 
     def of_dockerfile(self, dockerfile: DockerfileFragment, name: str) -> Program:
         """What an image runs when no task definition says otherwise."""
         return self._of_image(None, dockerfile, (), "", name=name)
 
-    def of_conf(self, conf: ApacheFragment | NginxFragment, name: str) -> Program:
-        """An httpd.conf or nginx.conf that no image is known to hold."""
+    def of_conf(self, conf: WebServer, name: str) -> Program:
+        """A web server's configuration that no image is known to hold."""
         return self._web(conf, None, None, (), None, {}, name=name)
 
     def _of_image(
@@ -131,9 +172,6 @@ class Programs:
         *,
         name: str = "",
     ) -> Program:
-        if dockerfile is not None and container is not None and container.environment:
-            source = self._tree.sources[dockerfile.file]
-            dockerfile = DockerfileReader().read_run(source, container.environment)
         environment = dict(dockerfile.environment) if dockerfile is not None else {}
         entrypoint, command = (dockerfile.entrypoint, dockerfile.cmd) if dockerfile else (None, None)
         if container is not None:
@@ -142,7 +180,10 @@ class Programs:
             # As Docker: an entrypoint of the task definition drops the image's CMD.
             command = container.command or (None if container.entry_point is not None else command)
             entrypoint = container.entry_point or entrypoint
-        if dockerfile is not None:
+        if dockerfile is not None and container is not None:
+            self.built.add(dockerfile.file)
+        # What only a worker or a developer's container is made of may serve elsewhere with its own command.
+        if dockerfile is not None and not (container and (container.command or container.target)):
             self.used.add(dockerfile.file)
         script, why = self._script(entrypoint, dockerfile)
         line = _joined(entrypoint, command)
@@ -153,40 +194,125 @@ class Programs:
             script = ScriptReader().read_script(self._tree.sources[script.file], environment)
         if script is not None and script.command is not None and entrypoint is not None:
             environment |= script.environment
-            rest = CommandLine(entrypoint.words[1:], entrypoint.style, entrypoint.place, entrypoint.append_at)
+            rest = replace(entrypoint, words=entrypoint.words[1:], behind=())
             line = gunicorn.splice(script.command, _joined(rest, command))
-        found = None
-        if line is not None:
+            line = replace(line, behind=(*entrypoint.behind, *line.behind))
+        found, lines = None, [(line, environment)]
+        while line is not None and len(lines) <= _MOST_SCRIPTS:
             found = app_servers.read_command(line, environment, confs.lookup(self._tree, dockerfile))
+            within = self._within(line, dockerfile, environment) if found is None else None
+            if within is None:
+                break
+            line, environment = within
+            lines.append(within)
+        if found is None and line is not None and not _is_server(line):
+            # A script of some other kind: what it ends in says nothing.
+            line, environment = lines[0]
         if found is None and line is not None:
             line = packages.command(line, dockerfile)
             node = nodejs.read_command(line, environment, packages.package(self._tree, dockerfile))
             # A worker or a build; what the task gives a port is taken for a server all the same.
             if node is not None and (node.listens or (container is not None and container.ports)):
                 found = node
+        if found is None and dockerfile is not None:
+            opened = (container.ports if container is not None else ()) or dockerfile.exposes
+            for project in self._tree.projects.get(dockerfile.file, ()):
+                said = project.read(line, environment, opened)
+                if isinstance(said, str):
+                    why = why or said
+                elif said is not None:
+                    found = said
+                    break
         if found is not None:
             return self._app(found, name, container, dockerfile, evidence, line, environment)
+        children = supervised.programs(self._tree, line, dockerfile, environment)
+        if isinstance(children, str):
+            why = children
+        elif children is not None and (program := self._supervised(
+            children, name, container, dockerfile, evidence, environment
+        )):  # fmt: skip
+            return program
         base = _base(container, dockerfile)
+        volumes = container.volumes if container is not None else ()
         if _is_apache(base, line):
-            held = self._conf(dockerfile)
+            held = mounted.apache(volumes) or self._conf(dockerfile)
             if not isinstance(held, str):
                 conf, how = held
                 joined = (*evidence, how)
                 return self._web(conf, container, dockerfile, joined, line, environment, name=name)
             missing = held
         elif _is_nginx(base, line):
-            read = nginx_conf.configuration(self._tree, dockerfile, environment)
+            over = mounted.nginx(volumes, line, self._tree, dockerfile, environment)
+            if over is not None and not isinstance(over, str):
+                joined = (*evidence, over[1])
+                return self._web(over[0], container, dockerfile, joined, line, environment, name=name)
+            read = over or nginx_conf.configuration(self._tree, dockerfile, environment)
             if not isinstance(read, str):
                 self.used |= set(read[1])
                 joined = (*evidence, read[2])
                 return self._web(read[0], container, dockerfile, joined, line, environment, name=name)
             missing = read
+        elif (product := proxies.product(base, line)) is not None:
+            found_conf = proxies.configuration(self._tree, product, dockerfile)
+            if not isinstance(found_conf, str):
+                joined = (*evidence, found_conf[1])
+                return self._web(found_conf[0], container, dockerfile, joined, line, environment, name=name)
+            missing = found_conf
         elif dockerfile is not None:
             missing = why or f"keepalign has no reader for what {name} runs ({dockerfile.file})"
         return _program(
             container, dockerfile, name, line, environment, evidence, missing=missing,
             ports=container.ports if container is not None else (),
         )  # fmt: skip
+
+    def _supervised(
+        self,
+        children: Sequence[Supervised],
+        name: str,
+        container: Container | None,
+        dockerfile: DockerfileFragment | None,
+        evidence: tuple[JoinEvidence, ...],
+        environment: Mapping[str, str | None],
+    ) -> Program | None:
+        """What supervisord runs in one container: the server in front under the container's name, the others
+        beside it; None where no server is among them."""
+        if dockerfile is None:
+            return None
+        loopback = container.loopback if container is not None else f"the image of {dockerfile.file}"
+        found: list[Program] = []
+        for child in children:
+            inner = replace(
+                dockerfile,
+                entrypoint=None,
+                cmd=child.command,
+                environment={**environment, **child.environment},
+                stop_signal=child.stop_signal or "TERM",
+                workdir=child.directory or dockerfile.workdir,
+            )
+            program = self._of_image(None, inner, evidence, "", name=f"{name}/{child.name}")
+            if program.server is None or not _starts(program):
+                continue
+            self.used.add(child.place.file)
+            found.append(
+                replace(
+                    program,
+                    image=container.image or "" if container is not None else "",
+                    place=child.place,
+                    files=(*program.files, child.place.file),
+                    loopback=loopback,
+                    stop_wait=effective(child.stop_wait, Product.SUPERVISORD),
+                )
+            )
+        front = next((one for one in found if isinstance(one.server, WEB_SERVERS)), next(iter(found), None))
+        if front is None:
+            return None
+        return replace(
+            front,
+            container=name,
+            aliases=container.aliases if container is not None else (),
+            depends_on=container.depends_on if container is not None else (),
+            beside=tuple(one for one in found if one is not front),
+        )
 
     def _app(
         self,
@@ -198,6 +324,14 @@ class Programs:
         line: CommandLine | None,
         environment: Mapping[str, str | None],
     ) -> Program:
+        if dockerfile is not None:
+            self.used.add(dockerfile.file)
+        if isinstance(server, ProjectFragment):
+            opened = (container.ports if container else ()) or (dockerfile.exposes if dockerfile else ())
+            return _program(
+                container, dockerfile, name, line, environment, evidence, server=server,
+                ports=server.ports or opened, version=server.version, version_origin=server.version_origin,
+            )  # fmt: skip
         if isinstance(server, NodeFragment):
             return self._node(server, name, container, dockerfile, evidence, line, environment)
         pin = self._pin(dockerfile, server.product)
@@ -219,17 +353,23 @@ class Programs:
     ) -> Program:
         version = images.node_version(_base(container, dockerfile))
         place = dockerfile.base_span if dockerfile else container.image_span if container else None
+        says = "FROM"
+        package = packages.package(self._tree, dockerfile) if not version else None
+        if package is not None and package.described.node is not None:
+            # What the package asks for is what its image should hold; the tag of the image says what it does.
+            pin = package.described.node
+            version, place, says = pin.version, pin.span, f"node {pin.version}"
         # Its port is mostly decided by the environment; then what the task or the image opens counts.
         opened = (container.ports if container else ()) or (dockerfile.exposes if dockerfile else ())
         return _program(
             container, dockerfile, name, line, environment, evidence, server=server,
             ports=server.ports or opened, version=version,
-            version_origin=Origin(OriginKind.FILE, (Step(place, "FROM"),)) if version and place else None,
+            version_origin=Origin(OriginKind.FILE, (Step(place, says),)) if version and place else None,
         )  # fmt: skip
 
     def _web(
         self,
-        conf: ApacheFragment | NginxFragment,
+        conf: WebServer,
         container: Container | None,
         dockerfile: DockerfileFragment | None,
         evidence: tuple[JoinEvidence, ...],
@@ -238,12 +378,15 @@ class Programs:
         *,
         name: str = "",
     ) -> Program:
-        self.used.add(conf.file)
+        self.used |= {conf.file} if dockerfile is None else {conf.file, dockerfile.file}
         base = _base(container, dockerfile)
-        if isinstance(conf, NginxFragment):
-            version = images.nginx_release(base) or ""
-        else:
-            version = images.httpd_version(base)
+        match conf:
+            case NginxFragment():
+                version = images.nginx_release(base) or ""
+            case ApacheFragment():
+                version = images.httpd_version(base)
+            case ProxyFragment():
+                version = proxies.version(base)
         place = dockerfile.base_span if dockerfile else container.image_span if container else None
         known = version and place is not None
         return _program(
@@ -273,6 +416,24 @@ class Programs:
             return None, f"its entrypoint {path} is not in the given folders; give the folder that holds it"
         return None, ""
 
+    def _within(
+        self, line: CommandLine, dockerfile: DockerfileFragment | None, environment: dict[str, str | None]
+    ) -> tuple[CommandLine, dict[str, str | None]] | None:
+        """What the script that `line` starts ends in, and what that may see: `CMD ["./start.sh"]`, `sh x.sh`;
+        None where it starts none, or the script does not say."""
+        own = line
+        if line.words and os.path.basename(line.words[0].text or "") in _SHELLS:
+            own = replace(line, words=line.words[1:])
+        script, _ = self._script(own, dockerfile)
+        if script is None:
+            return None
+        script = ScriptReader().read_script(self._tree.sources[script.file], environment)
+        if script.command is None:
+            return None
+        inner = gunicorn.splice(script.command, replace(own, words=own.words[1:], behind=()))
+        inner = replace(inner, behind=(*line.behind, *inner.behind))
+        return inner, {**environment, **script.environment}
+
     def _conf(self, dockerfile: DockerfileFragment | None) -> tuple[ApacheFragment, JoinEvidence] | str:
         """The httpd.conf of an image: copied by its Dockerfile, else the only one; or what is missing."""
         confs = {conf.file: conf for conf in self._tree.apache}
@@ -280,7 +441,7 @@ class Programs:
         mains = [file for file in found if os.path.basename(file).lower() in _APACHE_MAIN]
         if dockerfile is not None and (len(found) == 1 or len(mains) == 1):
             file = found[0] if len(found) == 1 else mains[0]
-            return confs[file], JoinEvidence(JoinBy.REFERENCE, f"{dockerfile.file} copies {file}")
+            return confs[file], JoinEvidence(JoinBy.REFERENCE, images.said_to_hold(dockerfile, [file]))
         if len(confs) == 1:
             (file,) = confs
             text = f"{file} is the only Apache configuration"
@@ -314,7 +475,7 @@ def _program(
     environment: Mapping[str, str | None],
     evidence: tuple[JoinEvidence, ...],
     *,
-    server: ApacheFragment | AppFragment | NginxFragment | None = None,
+    server: WebServer | AppFragment | None = None,
     ports: tuple[int, ...] = (),
     version: str = "",
     version_origin: Origin | None = None,
@@ -324,7 +485,9 @@ def _program(
     if dockerfile is None and not base:
         # Somewhere it runs as a container's main process, or is stopped as gently.
         base = {ApacheFragment: "httpd", NginxFragment: "nginx"}.get(type(server), "")
-    signal = (dockerfile.stop_signal if dockerfile is not None else None) or images.stop_signal(base)
+    signal = (container.stop_signal if container is not None else None) or (
+        (dockerfile.stop_signal if dockerfile is not None else None) or images.stop_signal(base)
+    )
     files = (*([dockerfile.file] if dockerfile else ()), *([server.file] if server is not None else ()))
     if container is not None:
         place: Span | None = container.place
@@ -347,6 +510,8 @@ def _program(
         place=place,
         depends_on=container.depends_on if container is not None else (),
         files=files,
+        aliases=container.aliases if container is not None else (),
+        loopback=container.loopback if container is not None else "",
     )
 
 
@@ -356,7 +521,7 @@ def _base(container: Container | None, dockerfile: DockerfileFragment | None) ->
     return container.image or "" if container is not None else ""
 
 
-def _is_or_holds(path: str, conf: ApacheFragment | NginxFragment) -> bool:
+def _is_or_holds(path: str, conf: WebServer) -> bool:
     return path in (os.path.normpath(conf.file), os.path.normpath(os.path.dirname(conf.file) or "."))
 
 
@@ -372,6 +537,15 @@ def _signal_name(text: str) -> str:
     return text if text.startswith("SIG") else f"SIG{text}"
 
 
+def _starts(program: Program) -> bool:
+    """Whether its own command starts the web server, which its image may hold for a neighbour."""
+    if not isinstance(program.server, WEB_SERVERS) or program.command is None or not program.command.words:
+        return isinstance(program.server, AppFragment)
+    return os.path.basename(program.command.words[0].text or "") in (
+        _APACHE_PROGRAMS | _NGINX_PROGRAMS | proxies.PROGRAMS
+    )
+
+
 def _is_apache(base: str, line: CommandLine | None) -> bool:
     if line is not None and line.words and line.words[0].text is not None:
         return os.path.basename(line.words[0].text) in _APACHE_PROGRAMS
@@ -383,8 +557,14 @@ def _is_nginx(base: str, line: CommandLine | None) -> bool:
     return images.holds_nginx(base) or os.path.basename(first or "") in _NGINX_PROGRAMS
 
 
+def _is_server(line: CommandLine) -> bool:
+    """Whether a command starts something that may answer requests, as far as its name tells."""
+    return bool(line.words) and os.path.basename(line.words[0].text or "") in _SERVERS
+
+
 def _joined(first: CommandLine | None, second: CommandLine | None) -> CommandLine | None:
     """ENTRYPOINT and CMD as one line."""
     if first is None or second is None or not second.words:
         return second if first is None else first
-    return CommandLine((*first.words, *second.words), second.style, second.place, second.append_at)
+    words = (*first.words, *second.words)
+    return replace(second, words=words, behind=(*first.behind, *second.behind))

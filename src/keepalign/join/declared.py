@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keepalign.defaults import load
-from keepalign.model.path import Product
+from keepalign.model.path import Client, Product, RequestPath, Stack
 from keepalign.model.setting import Explicit, Setting
 from keepalign.model.source import Origin
-from keepalign.model.workload import Endpoint, Workload
+from keepalign.model.workload import Endpoint, Workload, covers
 from keepalign.readers._fragments import KeepalignToml
 from keepalign.units import Duration
 
@@ -81,6 +81,23 @@ class Declarations:
                 hints[name] = os.path.normpath(os.path.join(base, path))
         return hints
 
+    def beside(self, stack: Stack) -> Stack:
+        """`stack` with what is declared beside its paths: the clients that call them, and how long a start
+        takes."""
+        if not any(one.hints.clients or one.hints.startup is not None for one in self._declared):
+            return stack
+        return replace(stack, paths=tuple(self._with_clients(path, stack) for path in stack.paths))
+
+    def _with_clients(self, path: RequestPath, stack: Stack) -> RequestPath:
+        near = self._near(hop.place.file for hop in path.hops if hop.place is not None)
+        routes = [p.route for p in stack.paths if p.hops[0].name == path.hops[0].name]
+        clients = {c.name: c for one in near for c in one.hints.clients if _calls(c, path.route, routes)}
+        startup = next((one.hints.startup for one in reversed(near) if one.hints.startup is not None), None)
+        lifecycle = path.lifecycle
+        if lifecycle is not None and startup is not None:
+            lifecycle = replace(lifecycle, startup=startup)
+        return replace(path, clients=tuple(clients.values()), lifecycle=lifecycle)
+
     def _near(self, files: Iterable[str]) -> Sequence[KeepalignToml]:
         if len(self._declared) < 2:
             return self._declared
@@ -93,6 +110,12 @@ class Declarations:
         if not near:
             return self._declared
         return [one for _, one in sorted(near, key=lambda pair: len(pair[0]))]
+
+
+def _calls(client: Client, route: str, routes: Iterable[str]) -> bool:
+    """Whether requests of `client` take `route`: below what it calls, or the nearest of `routes` above it."""
+    above = [one for one in routes if covers(one, client.calls)]
+    return covers(client.calls, route) or route == max(above, key=len, default="")
 
 
 def _folder_of(declared: KeepalignToml) -> str:

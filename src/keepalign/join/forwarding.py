@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from keepalign.model.workload import Endpoint, Workload, covers
-from keepalign.readers.terraform.fragment import Listener, ListenerRule
+from keepalign.readers._aws import Listener, ListenerRule
 
 
 def forwarded(workload: Workload, group: str, listeners: Sequence[Listener]) -> Workload:

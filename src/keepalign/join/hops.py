@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from keepalign.defaults import load
+from keepalign.join import parents
 from keepalign.join.containers import Program
 from keepalign.join.declared import DeclaredBalancer
 from keepalign.join.settings import effective
@@ -13,6 +14,7 @@ from keepalign.model.path import Hop, JoinEvidence, Product
 from keepalign.model.setting import Disabled, Setting, Unknown
 from keepalign.model.source import Origin, OriginKind
 from keepalign.model.timers import Role
+from keepalign.readers._aws import Distribution, DistributionOrigin, Listener, LoadBalancer
 from keepalign.readers._fragments import (
     ApacheFragment,
     ApacheHost,
@@ -20,10 +22,12 @@ from keepalign.readers._fragments import (
     GunicornFragment,
     HypercornFragment,
     NodeFragment,
+    ProxyFragment,
+    ProxyListener,
     ProxyRoute,
+    ProxyWay,
 )
 from keepalign.readers._reader import Absent, Read
-from keepalign.readers.terraform.fragment import LoadBalancer
 
 
 def _alb_settings(idle: Setting, client_keep_alive: Setting) -> Mapping[Role, Setting]:
@@ -51,6 +55,38 @@ def alb(balancer: LoadBalancer, name: str) -> Hop:
     )
 
 
+def network(balancer: LoadBalancer, name: str, listener: Listener | None) -> Hop:
+    """A network load balancer of the tree: it passes bytes on, and forgets silent flows.
+
+    `listener` is the one that leads to the target; None when it is not known.
+    """
+    idle = effective(
+        listener.tcp_idle_timeout if listener is not None else Absent("tcp_idle_timeout_seconds"),
+        Product.AWS_NLB,
+    )
+    if listener is None or listener.protocol not in ("TCP", "TCP_UDP"):
+        # The attribute is of TCP listeners only.
+        idle = replace(idle, site=None)
+    return Hop(name=name, product=Product.AWS_NLB, settings={Role.L4_IDLE: idle}, place=balancer.place)
+
+
+def cloudfront(distribution: Distribution, origin: DistributionOrigin, name: str) -> Hop:
+    """A distribution as it sends requests to one of its origins."""
+    # Three attempts are the default (the page of connection_timeout: defaults/aws_cloudfront.toml).
+    attempts = origin.connection_attempts if origin.connection_attempts is not None else 3
+    return Hop(
+        name=name,
+        product=Product.AWS_CLOUDFRONT,
+        settings={
+            Role.UPSTREAM_READ: effective(origin.read_timeout, Product.AWS_CLOUDFRONT),
+            Role.UPSTREAM_POOL_IDLE: effective(origin.keepalive_timeout, Product.AWS_CLOUDFRONT),
+            Role.UPSTREAM_CONNECT: effective(origin.connection_timeout, Product.AWS_CLOUDFRONT),
+        },
+        traits={"attempts": str(attempts)},
+        place=origin.place,
+    )
+
+
 def declared_alb(declared: DeclaredBalancer) -> Hop:
     """A load balancer that the tree does not hold."""
     return Hop(
@@ -74,6 +110,9 @@ def apache(
         Role.SERVER_BODY_READ: timeout,
     }
     traits = ({"mpm": conf.mpm} if conf.mpm else {}) | dict(conf.capacity)
+    traits |= parents.traits(program.command, (), program.base)
+    if host.max_requests:
+        traits["max_requests"] = host.max_requests
     if conf.graceful_shutdown_timeout is not None:
         settings[Role.SHUTDOWN_GRACE] = effective(conf.graceful_shutdown_timeout, Product.APACHE_HTTPD)
     if route is not None:
@@ -99,6 +138,34 @@ def apache(
     )
 
 
+def proxy(
+    program: Program,
+    conf: ProxyFragment,
+    listener: ProxyListener,
+    way: ProxyWay | None,
+    joined: tuple[JoinEvidence, ...],
+) -> Hop:
+    """A proxy as one of its listeners takes requests; `way` is None where it answers by itself."""
+    # What holds on the way wins over the listener, and that over the process.
+    reads = {**conf.settings, **listener.settings, **(way.settings if way is not None else {})}
+    return Hop(
+        name=program.container,
+        product=conf.product,
+        settings={
+            role: effective(read, conf.product, version=program.version) for role, read in reads.items()
+        },
+        version=program.version,
+        version_origin=program.version_origin,
+        traits={
+            **listener.traits,
+            **(way.traits if way is not None else {}),
+            **parents.traits(program.command, (), program.base),
+        },
+        joined=joined,
+        place=listener.place,
+    )
+
+
 def app(program: Program, server: AppFragment, joined: tuple[JoinEvidence, ...]) -> Hop:
     """An application server as its command line starts it."""
     traits: dict[str, str] = {}
@@ -106,8 +173,6 @@ def app(program: Program, server: AppFragment, joined: tuple[JoinEvidence, ...])
         case GunicornFragment():
             settings = _gunicorn_settings(server)
             traits["worker_class"] = server.worker_class
-            if server.workers is not None:
-                traits["workers"] = str(server.workers)
             if server.threads is not None:
                 traits["threads"] = str(server.threads)
         case NodeFragment():
@@ -119,10 +184,20 @@ def app(program: Program, server: AppFragment, joined: tuple[JoinEvidence, ...])
             if isinstance(server, HypercornFragment):
                 reads[Role.SERVER_BODY_READ] = server.read_timeout
             settings = {
-                role: effective(_accepted(read, server, program.version), server.product)
+                role: effective(
+                    _accepted(read, server, program.version), server.product, version=program.version
+                )
                 for role, read in reads.items()
                 if read is not None
             }
+    for role, read in server.further.items():
+        settings[role] = effective(
+            _accepted(read, server, program.version), server.product, version=program.version
+        )
+    if server.workers is not None:
+        traits["workers"] = str(server.workers)
+    traits |= server.traits
+    traits |= parents.traits(program.command, server.behind, program.base)
     return Hop(
         name=program.container,
         product=server.product,
@@ -150,9 +225,10 @@ def _node_settings(server: NodeFragment, version: str) -> dict[Role, Setting]:
 
 def _accepted(read: Read, server: AppFragment, version: str) -> Read:
     """`read` without a place to write it, where `version` does not have the option yet."""
-    if isinstance(read, Absent) and version and not load(server.product).row(read.option).holds_in(version):
-        return replace(read, site=None)
-    return read
+    if not isinstance(read, Absent) or not version:
+        return read
+    row = load(server.product).row(read.option, version)
+    return read if row.holds_in(version) else replace(read, site=None)
 
 
 def _gunicorn_settings(server: GunicornFragment) -> dict[Role, Setting]:

@@ -9,13 +9,14 @@ from fnmatch import fnmatch
 from typing import Final
 
 from keepalign.model.path import JoinBy, JoinEvidence
+from keepalign.readers._aws import Container
 from keepalign.readers._fragments import DockerfileFragment
-from keepalign.readers.terraform.fragment import Container
 
 # STOPSIGNAL of the official images, which a Dockerfile that builds on them inherits (docker-library's
-# httpd and nginx Dockerfiles, nginx's docker-nginx-unprivileged, OpenResty's docker-openresty).
+# haproxy, httpd, nginx and php Dockerfiles, nginx's docker-nginx-unprivileged, OpenResty's docker-openresty).
 _STOP_SIGNALS: Final = {
     "httpd": "SIGWINCH", "nginx": "SIGQUIT", "nginx-unprivileged": "SIGQUIT", "openresty": "SIGQUIT",
+    "haproxy": "SIGUSR1",
 }  # fmt: skip
 # Where the official images are published: Docker Hub, and its mirror at AWS.
 _OFFICIAL: Final = re.compile(r"(?:(?:docker\.io/)?(?:library/)?|public\.ecr\.aws/docker/library/)([a-z]+)")
@@ -68,6 +69,8 @@ def nginx_release(image: str) -> str | None:
 
 def stop_signal(base: str) -> str:
     """STOPSIGNAL of a base image; Docker's default where it is not one that keepalign knows."""
+    if image_name(base) == "php" and "fpm" in image_tag(base).split("-"):
+        return "SIGQUIT"
     # docker-library's PHP with Apache has the signal of httpd.
     return _STOP_SIGNALS.get("httpd" if holds_apache(base) else image_name(base), "SIGTERM")
 
@@ -94,8 +97,31 @@ def copied(dockerfile: DockerfileFragment, files: Iterable[str]) -> list[str]:
 
 
 def placed(dockerfile: DockerfileFragment, files: Iterable[str]) -> list[tuple[str, str]]:
-    """Those of `files` that the Dockerfile copies into its image, each with where it ends up there."""
+    """Those of `files` that the Dockerfile copies into its image, each with where it ends up there; over
+    them those that are mounted into its container."""
     files = list(files)
+    found = _placed_by_copies(dockerfile, files)
+    for source, target in dockerfile.mounts:
+        place = target.rstrip("/")
+        found = [(file, at) for file, at in found if at != place and not at.startswith(f"{place}/")]
+        for file in files:
+            path = os.path.normpath(file)
+            if path == source:
+                found.append((file, place))
+            elif _covers(source, path):
+                found.append((file, os.path.join(place, os.path.relpath(path, source))))
+    return found
+
+
+def said_to_hold(dockerfile: DockerfileFragment, files: Sequence[str]) -> str:
+    """How an image got these files, in words: "web/Dockerfile copies web/nginx.conf"."""
+    mounted = [file for file in files if any(_covers(source, file) for source, _ in dockerfile.mounts)]
+    verb = "mounts" if mounted else "copies"
+    who = dockerfile.mounted_by if mounted else dockerfile.file
+    return f"{who} {verb} {', '.join(files)}"
+
+
+def _placed_by_copies(dockerfile: DockerfileFragment, files: list[str]) -> list[tuple[str, str]]:
     base = os.path.dirname(dockerfile.file)
     while True:
         found: list[tuple[str, str]] = []
@@ -138,7 +164,8 @@ def dockerfile_for(
     *,
     only_unnamed: bool,
 ) -> tuple[DockerfileFragment | None, tuple[JoinEvidence, ...], str]:
-    """The Dockerfile that builds the container's image: hinted, else by name, else the only one there is.
+    """The Dockerfile that builds the container's image: hinted, else what it says itself, else by name, else
+    the only one there is.
 
     Args:
         near: the folder of the Terraform module; of Dockerfiles with equal names, the nearest to it counts.
@@ -155,6 +182,15 @@ def dockerfile_for(
             f"keepalign.toml says that {container.name} is built from {hinted}, and no Dockerfile is read"
             " there; correct the path, or give that folder too"
         )  # fmt: skip
+    if container.build is not None:
+        built = [
+            one for one in dockerfiles if container.build in (one.file, os.path.dirname(one.file) or ".")
+        ]
+        # A folder may hold further ones, for development; what is called Dockerfile is built.
+        built = [one for one in built if os.path.basename(one.file) == "Dockerfile"] or built
+        if len(built) == 1:
+            text = f"{container.name} is built from {built[0].file}"
+            return built[0], (JoinEvidence(JoinBy.REFERENCE, text, container.image_span),), ""
     image = container.image or ""
     name = image_name(image)
     best = _by_name(name, dockerfiles, near)
@@ -162,16 +198,27 @@ def dockerfile_for(
         text = f"image {name} and {best[0].file} share a name"
         return best[0], (JoinEvidence(JoinBy.NAME, text, container.image_span),), ""
     supply = f'name it in keepalign.toml: [containers] {container.name} = "path"'
+    if set(container.name) == {"*"}:
+        supply = "give what its name is made of, as *.tfvars or as what is deployed (a plan, cdk.out)"
     if best:
         files = ", ".join(one.file for one in best)
         return None, (), f"image {name} of container {container.name} may be built from {files}; {supply}"
     if "*" in name and len(dockerfiles) == 1 and only_unnamed:
         text = f"{dockerfiles[0].file} is the only Dockerfile"
         return dockerfiles[0], (JoinEvidence(JoinBy.ONLY_CANDIDATE, text, container.image_span),), ""
+    if set(name) == {"*"}:
+        return None, (), f"the image of container {container.name} cannot be read; {supply}"
     return None, (), (
-        f"no Dockerfile in the given folders builds image {image or '(none)'} of container {container.name}; "
-        f"give its folder too, or {supply}"
+        f"no Dockerfile in the given folders builds image {image or container.build or '(none)'} of container"
+        f" {container.name}; give its folder too, or {supply}"
     )  # fmt: skip
+
+
+_STAGES: Final = frozenset({
+    "*", "app", "application", "container", "dev", "ecr", "image", "latest", "live", "prod", "production",
+    "repo", "repository", "server", "service", "stage", "staging", "svc", "test",
+})  # fmt: skip
+"""What names of images end in without telling them apart."""
 
 
 def _by_name(name: str, dockerfiles: Sequence[DockerfileFragment], near: str) -> list[DockerfileFragment]:
@@ -186,7 +233,7 @@ def _by_name(name: str, dockerfiles: Sequence[DockerfileFragment], near: str) ->
         folder = os.path.abspath(os.path.dirname(one.file))
         *above, last = folder.split(os.sep)
         labels = [label for label in (last, os.path.basename(one.file).partition(".")[2]) if label]
-        fits = max((_fit(label, name, pieces) for label in labels), default=0)
+        fits = max((_fit(label, name) for label in labels), default=0)
         if fits:
             shared = len(os.path.commonpath([folder, os.path.abspath(near)]))
             scored.append(((fits, len(pieces.intersection(above)), shared), one))
@@ -194,9 +241,11 @@ def _by_name(name: str, dockerfiles: Sequence[DockerfileFragment], near: str) ->
     return [one for score, one in scored if score == best]
 
 
-def _fit(label: str, name: str, pieces: set[str]) -> int:
+def _fit(label: str, name: str) -> int:
     if label == name:
         return 3
     if label.replace("_", "-") == name.replace("_", "-"):
         return 2
-    return int(label in pieces)
+    first, *others = [piece for piece in re.split(r"[-_.]", name) if piece] or [""]
+    # What follows says which image of a product it is: no folder "shop" builds "shop-dashboard".
+    return int(label in others or (label == first and _STAGES.issuperset(others)))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from keepalign.join.containers import Program
 from keepalign.join.settings import effective
 from keepalign.model.lifecycle import Deployment, HealthCheck, Lifecycle, StopStep
 from keepalign.model.path import Product
-from keepalign.model.setting import Setting
+from keepalign.model.setting import Default, Disabled, Setting, value_of
 from keepalign.model.source import Origin, OriginKind, Step
-from keepalign.readers.terraform.fragment import Service, TargetGroup, TaskDefinition
+from keepalign.readers._aws import Container, Service, TargetGroup, TaskDefinition
+
+_UP: Final = "https://docs.docker.com/reference/cli/docker/compose/up/"
 
 
 def of_service(
@@ -27,13 +31,9 @@ def of_service(
         for dependency in container.depends_on:
             waits_for.setdefault(dependency, []).append(container.name)
     stops = tuple(
-        StopStep(
-            container=c.name,
-            signal=programs[c.name].stop_signal,
-            stop_timeout=effective(c.stop_timeout, Product.AWS_ECS),
-            after=tuple(waits_for[c.name]),
-        )
+        step
         for c in task.containers
+        for step in _steps(c, programs, effective(c.stop_timeout, Product.AWS_ECS), tuple(waits_for[c.name]))
     )
     return Lifecycle(
         platform=Product.AWS_ECS,
@@ -54,6 +54,7 @@ def of_service(
             name: {key: text for key, text in program.environment.items() if text is not None}
             for name, program in programs.items()
         },
+        spot=service.spot,
     )
 
 
@@ -67,6 +68,65 @@ def _health_check(group: TargetGroup) -> HealthCheck:
         unhealthy_threshold=group.unhealthy_threshold or 2,
         matcher=group.matcher or "200",
     )
+
+
+def of_compose(containers: Sequence[Container], programs: Mapping[str, Program]) -> Lifecycle:
+    """How Docker Compose stops the containers of a project.
+
+    `docker compose stop` ends a service before those that it depends on; `up` replaces whichever has changed,
+    while the others go on. The second is how people deploy, so no service waits for another here.
+    """
+    note = "Docker Compose stops a container without taking it out of use first"
+    return Lifecycle(
+        platform=Product.DOCKER,
+        deregistration_delay=Disabled(
+            option="deregistration delay", origin=Origin(OriginKind.DEFAULT, note=note, source=_UP)
+        ),
+        stops=tuple(
+            step
+            for c in containers
+            for step in _steps(c, programs, effective(c.stop_timeout, Product.DOCKER))
+        ),
+    )
+
+
+def _steps(
+    container: Container, programs: Mapping[str, Program], stop_timeout: Setting, after: tuple[str, ...] = ()
+) -> Iterator[StopStep]:
+    """Of a container: one step, or one for each program that is supervised in it."""
+    for name, program in programs.items():
+        if name == container.name or name.startswith(f"{container.name}/"):
+            wait = program.stop_wait
+            timeout = stop_timeout if wait is None else _shorter(wait, stop_timeout)
+            supervisor = "supervisord" if wait is not None else ""
+            yield StopStep(
+                name, program.stop_signal, timeout, after, place=container.place, supervisor=supervisor
+            )
+
+
+def _shorter(wait: Setting, whole: Setting) -> Setting:
+    """What ends a supervised program first: its supervisor, or the platform, which ends both.
+
+    A longer wait needs a longer time from the platform, too: where nobody has set that, an edit writes both.
+    """
+    waits, allowed = value_of(wait), value_of(whole)
+    if waits is not None and allowed is not None and allowed <= waits:
+        return whole
+    if wait.site is None or whole.site is None or not isinstance(whole, Default):
+        return replace(wait, site=None)
+    return replace(wait, site=replace(wait.site, also=(*wait.site.also, whole.site)))
+
+
+def behind(delay: Setting | None, stops: Lifecycle | None) -> Lifecycle | None:
+    """How targets behind a declared balancer end.
+
+    Args:
+        delay: what is declared of its target group; None for nothing.
+        stops: what is known of the targets without it.
+    """
+    if delay is None or stops is None:
+        return of_group(delay) if delay is not None else stops
+    return replace(stops, deregistration_delay=delay)
 
 
 def of_group(delay: Setting) -> Lifecycle:

@@ -105,7 +105,7 @@ def _load(request: _Request, overlay: Mapping[str, bytes]) -> Loaded:
     if not (joined.stack.paths or joined.stack.unjoined or notes):
         _nothing(tree, request.roots)
     loaded = Loaded(
-        stack=joined.stack,
+        stack=declarations.beside(joined.stack),
         sources=tree.sources,
         targets=joined.targets,
         notes=notes,
@@ -119,11 +119,13 @@ def _load(request: _Request, overlay: Mapping[str, bytes]) -> Loaded:
 def _nothing(tree: Tree, roots: Sequence[str]) -> NoReturn:
     """Raises: NothingToRead: there is neither a balancer nor a server in what was read, if anything was."""
     where = ", ".join(roots)
-    if not (tree.terraform or tree.dockerfiles):
+    stacks = (*tree.aws, *tree.kubernetes, *tree.compose, *tree.procfiles, *tree.supervisors)
+    if not (stacks or tree.dockerfiles):
         raise NothingToRead(
             f"nothing that keepalign reads is below {where}",
-            hint="it reads Terraform (*.tf), Apache httpd (httpd.conf), nginx (nginx.conf), Dockerfiles and"
-            " entrypoint scripts, and Terraform plans as JSON (terraform show -json)",
+            hint="it reads Terraform (*.tf, plans as JSON), CloudFormation, CDK, ECS task definitions,"
+            " Kubernetes (Kustomize, Helm), docker-compose, Procfiles, Dockerfiles with what they start, and"
+            " the configuration of Apache httpd, nginx, HAProxy, Envoy, Traefik and Caddy",
         )
     raise NothingToRead(
         f"neither a load balancer nor a web server is defined below {where}",

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from keepalign.defaults import load
 from keepalign.join import routes
-from keepalign.join.containers import Program, Programs
+from keepalign.join.containers import WEB_SERVERS, Program, Programs, WebServer
 from keepalign.join.names import unique
 from keepalign.join.ways import Ways
+from keepalign.model.lifecycle import Lifecycle
 from keepalign.readers import app_servers
-from keepalign.readers._fragments import ApacheFragment, NginxDirective, NginxFragment
+from keepalign.readers._fragments import AppFragment, NginxDirective
 from keepalign.readers.tree import Tree
+
+_WEB: Final = "web"
+"""What a Procfile calls the process that answers requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +28,25 @@ class Servers:
     Args:
         programs: by container.
         what: the service or task definition that runs them; empty for loose ones.
-        one_task: they run in one task; else they are just what the tree holds.
+        one_task: they run in one task, or on one network that knows them by name; else they are just what the
+            tree holds.
+        entries: those that requests from outside come in by; None: all that none of the others proxies to.
+        inner: those that nothing leads to, and that nobody outside can reach.
+        lifecycle: how they stop, where no balancer is known; None where nothing says so.
     """
 
     programs: Mapping[str, Program]
     what: str = ""
     one_task: bool = False
+    entries: frozenset[str] | None = None
+    inner: tuple[Program, ...] = ()
+    lifecycle: Lifecycle | None = None
 
     @property
     def fronts(self) -> list[Program]:
         """Where requests come in."""
-        return routes.fronts(self.programs, one_task=self.one_task)
+        found = routes.fronts(self.programs, one_task=self.one_task)
+        return [one for one in found if self.entries is None or one.container in self.entries]
 
 
 def loose_servers(tree: Tree, programs: Programs, ways: Ways) -> Servers:
@@ -43,6 +56,7 @@ def loose_servers(tree: Tree, programs: Programs, ways: Ways) -> Servers:
     tree may hold many that have no part in answering requests. So is a script that no Dockerfile starts.
     """
     on_tasks = set(programs.used)
+    running = {one.file for one in tree.dockerfiles} & on_tasks
     found: dict[str, Program] = {}
     unknown: list[Program] = []
     unused = [one for one in tree.dockerfiles if one.file not in on_tasks]
@@ -50,12 +64,30 @@ def loose_servers(tree: Tree, programs: Programs, ways: Ways) -> Servers:
     for dockerfile, name in zip(unused, names, strict=True):
         program = programs.of_dockerfile(dockerfile, name)
         server = program.server
-        if server is None:
+        if server is None and dockerfile.file in programs.built:
+            pass  # told of its container
+        elif server is None:
             unknown.append(program)
-        elif not (isinstance(server, ApacheFragment | NginxFragment) and server.file in on_tasks):
+        elif not (isinstance(server, WEB_SERVERS) and server.file in on_tasks):
             found[name] = program
-    answering: list[tuple[str, ApacheFragment | NginxFragment]]
+            found |= {one.container: one for one in program.beside}
+    for procfile in tree.procfiles:
+        folder = os.path.dirname(procfile.file)
+        # Where the folder's own Dockerfile runs somewhere, that is how it is deployed.
+        if procfile.image is not None and not any(os.path.dirname(file) == folder for file in running):
+            program = programs.of_dockerfile(procfile.image, _WEB if _WEB not in found else procfile.file)
+            if program.server is not None:
+                found[program.container] = program
+    for supervisor in tree.supervisors:
+        if supervisor.file not in programs.used:
+            for one, image in zip(supervisor.programs, supervisor.images, strict=True):
+                name = one.name if one.name not in found else f"{one.name} ({one.place.file})"
+                program = programs.of_dockerfile(image, name)
+                if one.autostart and isinstance(program.server, AppFragment):
+                    found[name] = program
+    answering: list[tuple[str, WebServer]]
     answering = [("httpd", conf) for conf in tree.apache]
+    answering += [(conf.product.value, conf) for conf in tree.proxies if conf.listeners]
     for conf in tree.nginx:
         if conf.hosts:
             answering.append(("nginx", conf))

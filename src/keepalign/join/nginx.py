@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Final
 
 from keepalign.defaults import load
-from keepalign.join import images
+from keepalign.join import images, parents
 from keepalign.join.containers import Program
 from keepalign.join.settings import effective
 from keepalign.model.path import Hop, JoinEvidence, Product
-from keepalign.model.setting import Default, Setting, Unknown, value_of
-from keepalign.model.source import Origin, OriginKind
+from keepalign.model.setting import Default, Disabled, Explicit, Setting, Unknown, Unlimited, value_of
+from keepalign.model.source import Origin, OriginKind, Step
 from keepalign.model.timers import Role
 from keepalign.readers._fragments import NginxFragment, NginxHost, NginxRoute
 from keepalign.readers._reader import Absent, Read
@@ -43,11 +43,17 @@ def hop(
             conf.worker_shutdown_timeout or Absent("worker_shutdown_timeout"), Product.NGINX
         ),
     }
-    traits: dict[str, str] = {}
+    traits = dict(parents.traits(program.command, (), program.base))
+    if host.max_requests:
+        traits["max_requests"] = host.max_requests
+    if host.tcp_keepalive is not None:
+        settings[Role.TCP_KEEPALIVE] = effective(host.tcp_keepalive, Product.NGINX)
     if route is not None and route.directive:
         settings[Role.UPSTREAM_READ] = _as_proxy(route.read_timeout, "proxy_read_timeout")
         settings[Role.UPSTREAM_CONNECT] = _as_proxy(route.connect_timeout, "proxy_connect_timeout")
         traits["retries"] = retries(route)
+        traits["attempts"] = str(attempts(route))
+        settings[Role.UPSTREAM_RETRY] = _retry(route)
         if route.directive == "proxy_pass":
             if (held := holds_streams(route, program.version)) != "no":
                 traits["streams"] = held
@@ -100,6 +106,29 @@ def retries(route: NginxRoute) -> str:
     if "off" in words or "error" not in words:
         return "off"
     return "all" if "non_idempotent" in words else "idempotent"
+
+
+def attempts(route: NginxRoute) -> int:
+    """How often nginx sends one request at most, each time to another server: the `attempts` trait.
+
+    A name that stands for several addresses counts as one server: how many it has is not in the files.
+    """
+    if "off" in route.next_upstream:
+        return 1
+    servers = max(len(set(route.backends)), 1)
+    return min(servers, route.next_upstream_tries or servers)
+
+
+def _retry(route: NginxRoute) -> Setting:
+    """Disabled where nginx does not go on to the next server after a time-out."""
+    words = route.next_upstream or ("error", "timeout")
+    if "off" in words or "timeout" not in words:
+        origin = Origin(OriginKind.FILE, (Step(route.place, "proxy_next_upstream"),))
+        return Disabled(option="proxy_next_upstream", origin=origin)
+    read = _as_proxy(route.next_upstream_timeout, "proxy_next_upstream_timeout")
+    if isinstance(read, Explicit) and not read.value:
+        return Unlimited(option=read.option, origin=read.origin, site=read.site)
+    return read
 
 
 def holds_streams(route: NginxRoute, version: str) -> str:

@@ -34,21 +34,21 @@ def configuration(
         environment: of the container.
     """
     confs = {conf.file: conf for conf in tree.nginx}
-    places = _places(dockerfile, tree) if dockerfile is not None else {}
-    held = {file: confs[file] for file in places if file in confs}
+    placed = places(dockerfile, tree) if dockerfile is not None else {}
+    held = {file: confs[file] for file in placed if file in confs}
     mains = [file for file, conf in held.items() if not conf.piece]
-    named = [file for file in mains if posixpath.basename(places[file]).removesuffix(".template") == _MAIN]
+    named = [file for file in mains if posixpath.basename(placed[file]).removesuffix(".template") == _MAIN]
     mains = named if len(named) == 1 else mains
     pieces = [file for file, conf in held.items() if conf.piece]
-    in_http = [file for file in pieces if any(fnmatch(places[file], pattern) for pattern in _PIECES)]
-    pieces = sorted(in_http or pieces, key=lambda file: places[file])
+    in_http = [file for file in pieces if any(fnmatch(placed[file], pattern) for pattern in _PIECES)]
+    pieces = sorted(in_http or pieces, key=lambda file: placed[file])
     if dockerfile is not None and (len(mains) == 1 or (pieces and not mains)):
         files = (*mains, *pieces)
-        evidence = JoinEvidence(JoinBy.REFERENCE, f"{dockerfile.file} copies {', '.join(files)}")
+        evidence = JoinEvidence(JoinBy.REFERENCE, images.said_to_hold(dockerfile, files))
         if len(files) == 1 and not (environment and files[0].endswith(".template")):
             return held[files[0]], files, evidence
         sources = [tree.sources[file] for file in mains or files]
-        include = _Includes(tree, places, files[0])
+        include = _Includes(tree, placed, files[0])
         return NginxReader().read_image(sources, include, environment), files, evidence
     if len(confs) == 1:
         (file,) = confs
@@ -62,17 +62,18 @@ def configuration(
     )
 
 
-def _places(dockerfile: DockerfileFragment, tree: Tree) -> Mapping[str, str]:
+def places(dockerfile: DockerfileFragment, tree: Tree) -> Mapping[str, str]:
     """The files of the tree that were read and the image holds: where each of them ends up."""
     found: dict[str, str] = {}
     for file, place in images.placed(dockerfile, tree.sources):
         # The same file may go along with a folder of documents.
         if file not in found or not found[file].startswith(f"{_PREFIX}/"):
-            found[file] = _rendered(place)
+            found[file] = rendered(place)
     return found
 
 
-def _rendered(place: str) -> str:
+def rendered(place: str) -> str:
+    """Where what lies at `place` in the image ends up: templates are rendered when it starts."""
     if place.startswith(_TEMPLATES):
         return f"{_PREFIX}/conf.d/{place.removeprefix(_TEMPLATES).removesuffix('.template')}"
     return place

@@ -5,34 +5,41 @@ Whatever was read ends on a path, or in `Stack.unjoined` with what would join it
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from keepalign.defaults import load
-from keepalign.join import hops, lifecycles
-from keepalign.join.containers import Program, Programs
+from keepalign.join import hops, lifecycles, routes
+from keepalign.join.containers import WEB_SERVERS, Program, Programs
 from keepalign.join.declared import Declarations, DeclaredBalancer
+from keepalign.join.kubernetes import join_manifests
 from keepalign.join.loose import Servers, loose_servers
 from keepalign.join.resources import Key, Match, Missing, Resources, judged
 from keepalign.join.settings import effective
+from keepalign.join.stacks import compose_servers
 from keepalign.join.ways import Joined, Target, Way, Ways
 from keepalign.model.path import Hop, JoinBy, JoinEvidence, Product
 from keepalign.model.setting import Setting, Unknown
 from keepalign.model.source import Origin, OriginKind, Span
-from keepalign.readers._fragments import ApacheFragment, AppFragment, NginxFragment
-from keepalign.readers.terraform.fragment import (
+from keepalign.readers._aws import (
     LoadBalancer,
     Service,
     ServiceTarget,
     TargetGroup,
     TaskDefinition,
 )
+from keepalign.readers._fragments import ApacheFragment, AppFragment, ProxyFragment
 from keepalign.readers.tree import Tree
 
 __all__ = ["Joined", "Target", "join"]
 
 _DECLARE = "--in-front aws-alb:idle_timeout=60s"
+_HEROKU = (
+    "On Heroku its router stands there, which re-uses an idle connection for up to 90 s and waits 30 s for"
+    " the first byte (https://devcenter.heroku.com/articles/http-routing)"
+)
 
 
 def join(
@@ -52,9 +59,12 @@ def join(
     """
     joiner = _Joiner(tree, declarations, in_front, roots)
     joiner.services()
+    joiner.manifests()
+    joiner.compose()
     joiner.without_service()
     joiner.without_balancer()
     joiner.without_targets()
+    joiner.scripts()
     return joiner.ways.joined()
 
 
@@ -73,7 +83,7 @@ class _Joiner:
         self._declarations = declarations
         self._in_front = in_front
         self._check = f"keepalign check {shlex.join(roots)}"
-        self._resources = Resources(tree.terraform)
+        self._resources = Resources(tree.aws)
         self._programs = Programs(tree)
         self._tasks: dict[Key, dict[str, Program]] = {}
         self._used_balancers: set[Key] = set()
@@ -96,12 +106,26 @@ class _Joiner:
                 self._service(folder, service, target, task, programs)
             if not service.targets:
                 self._waiting.append(Servers(programs, label, one_task=True))
+        judged = {one.family: one for key, one in self._resources.tasks.items() if key in self._tasks}
         for key, definition in self._resources.tasks.items():
-            if key not in self._tasks:
+            twin = judged.get(definition.family) if key not in self._tasks else None
+            if twin is not None and key[0].endswith(".json"):
+                missing = (
+                    f"the service runs the one of this family at {twin.place.place}, which was judged; where"
+                    " this one is deployed instead, leave that one out"
+                )
+                self.ways.miss(f"task definition {definition.family or key[1]}", definition.place, missing)
+            elif key not in self._tasks:
                 # Started by hand or by a schedule; only a server in it wants a balancer.
                 programs = self._containers(key, definition, definition.place.file)
                 what = f"task definition {definition.family or key[1]}"
                 self._waiting.append(Servers(programs, what, one_task=True))
+
+    def manifests(self) -> None:
+        """What Kubernetes manifests describe."""
+        join_manifests(
+            self._tree.kubernetes, self.ways, self._programs, self._declarations, self._in_front, self._check
+        )
 
     def _containers(self, key: Key, task: TaskDefinition, file: str) -> Mapping[str, Program]:
         if key not in self._tasks:
@@ -137,17 +161,20 @@ class _Joiner:
         by_name = tuple(
             one.evidence for one in (found, task) if isinstance(one, Match) and one.evidence is not None
         )
-        for alb, evidence in self._in_front_of(label, group, leading, target.place):
-            chain = " → ".join([alb.name, *([group.address] if group else []), service.address])
+        key = found.key if isinstance(found, Match) else None
+        for before, evidence in self._in_front_of(label, key, leading, target.place):
+            *_, balancer = names = [hop.name for hop in before]
+            chain = " → ".join([*names, *([group.address] if group else []), service.address])
             reference = JoinEvidence(JoinBy.REFERENCE, chain, target.place)
             way = Way(
                 label=name,
                 qualifiers=(
                     *([f"port {target.container_port}"] if len(service.targets) > 1 else []),
-                    f"behind {alb.name}",
+                    f"behind {balancer}",
+                    *([f"through {names[0]}"] if len(names) > 1 else []),
                     f"in {folder}",
                 ),
-                alb=alb,
+                before=before,
                 lifecycle=lifecycle,
                 joined=(*evidence, *by_name) or (reference,),
                 files=(target.place.file, *([group.place.file] if group is not None else [])),
@@ -155,11 +182,22 @@ class _Joiner:
                 listeners=self._resources.forwarding(found.key) if isinstance(found, Match) else (),
             )
             front = programs.get(target.container_name or "")
+            if target.container_name is None and len(programs) == 1 and isinstance(task, Match):
+                (front,) = programs.values()
+                only = f"{front.container} is the only container of {task.item.address}"
+                only_one = JoinEvidence(JoinBy.ONLY_CANDIDATE, only, target.place)
+                way = replace(way, joined=(*way.joined, only_one))
             if front is not None and front.server is not None:
                 self.ways.through(way, programs, front, target.container_port, target.place)
                 continue
             if front is not None:
                 self.ways.miss(f"container {front.container} of {label}", target.place, front.missing)
+            elif isinstance(task, Match) and not target.container_name:
+                missing = (
+                    f"which container of {task.item.address} answers is not known: its container_name cannot"
+                    " be read; give the values that it is made of, as *.tfvars or as a plan"
+                )
+                self.ways.miss(label, target.place, missing)
             elif isinstance(task, Match):
                 missing = (
                     f"task definition {task.item.address} has no such container;"
@@ -183,41 +221,97 @@ class _Joiner:
     def _in_front_of(
         self,
         what: str,
-        group: TargetGroup | None,
+        key: Key | None,
         leading: list[Match[LoadBalancer]] | Missing,
         place: Span,
-    ) -> list[tuple[Hop, tuple[JoinEvidence, ...]]]:
-        """The hops in front of `what`, each with its evidence where no reference says it."""
+    ) -> list[tuple[tuple[Hop, ...], tuple[JoinEvidence, ...]]]:
+        """The ways to `what`: the hops in front of it, the balancer last, with the evidence where no
+        reference says it. `key` is its target group's, where that is known."""
+        group = self._resources.groups[key] if key is not None else None
         if isinstance(leading, Missing):
             if self._in_front is not None:
-                return [(hops.declared_alb(self._in_front), (self._said(self._in_front, what),))]
+                return [((hops.declared_alb(self._in_front),), (self._said(self._in_front, what),))]
             if group is not None:
                 what, place = f"target group {group.name or group.address}", group.place
             self.ways.miss(what, place, f"{leading.text}, or declare the balancer: {_DECLARE}")
             return []
-        found: list[tuple[Hop, tuple[JoinEvidence, ...]]] = []
+        found: list[tuple[tuple[Hop, ...], tuple[JoinEvidence, ...]]] = []
         for match in leading:
             self._used_balancers.add(match.key)
             if judged(match.item):
-                alb = hops.alb(match.item, self._resources.hop_name(match.key))
-                found.append((alb, (match.evidence,) if match.evidence is not None else ()))
+                evidence = (match.evidence,) if match.evidence is not None else ()
+                found += [(before, evidence) for before in self._through(match, key)]
             else:
                 missing = f"it is behind {match.item.address}: {_other_kind(match.item)}"
                 self.ways.miss(what, place, missing)
         return found
 
+    def _through(self, match: Match[LoadBalancer], key: Key | None) -> list[tuple[Hop, ...]]:
+        """A balancer, once for each distribution that stands in front of it; by itself where none does."""
+        resources = self._resources
+        name = resources.hop_name(match.key)
+        if match.item.kind == "network":
+            forwarding = resources.forwarding(key) if key is not None else ()
+            listener = next((one for one in forwarding if one.load_balancer == match.key[1]), None)
+            balancer = hops.network(match.item, name, listener)
+        else:
+            balancer = hops.alb(match.item, name)
+        fronts = resources.in_front_of(match.key)
+        addresses = [distribution.address for distribution, _ in fronts]
+        found: list[tuple[Hop, ...]] = []
+        for distribution, origin in fronts:
+            alone = addresses.count(distribution.address) == 1
+            front = distribution.address if alone else f"{distribution.address} origin {origin.origin_id}"
+            found.append((hops.cloudfront(distribution, origin, front), balancer))
+        return found or [(balancer,)]
+
     @staticmethod
     def _said(declared: DeclaredBalancer, of: str) -> JoinEvidence:
         return JoinEvidence(JoinBy.HINT, f"{declared.said} stands in front of {of}", declared.origin.use)
 
+    def scripts(self) -> None:
+        """What scripts left open that start a container; a tree holds many others."""
+        for script in self._tree.scripts:
+            if script.file in self._programs.used:
+                self.ways.note(script.notes)
+
     # What only one side of the tree knows
 
+    def compose(self) -> None:
+        """The services of Docker Compose; no file of it says what stands in front of them."""
+        stacks = compose_servers(self._tree, self._programs, self._declarations)
+        understood = any(servers.fronts or servers.inner for servers in stacks) or not self.ways.empty
+        for servers in stacks:
+            self.ways.keep_notes(servers.programs.values())
+            self._waiting.append(servers)
+            if not understood:
+                self._not_understood(servers)
+            for program in servers.inner:
+                missing = (
+                    "it publishes no port, and nothing that was read sends it requests; give the folder of"
+                    " what does"
+                )
+                what = f"container {program.container} of {servers.what}"
+                self.ways.miss(what, program.place, missing)
+
+    def _not_understood(self, servers: Servers) -> None:
+        """Says what is missing of a project in which no server was found, of what the tree itself builds."""
+        built = {one.file for one in self._tree.dockerfiles}
+        for program in servers.programs.values():
+            if program.server is None and program.missing and built.intersection(program.files[:1]):
+                what = f"container {program.container} of {servers.what}"
+                self.ways.miss(what, program.place, program.missing)
+
     def without_service(self) -> None:
-        """Target groups that no service fills; the one loose server may stand behind the one such group."""
+        """Target groups that no service fills; the one loose server, or else the one front of Compose, may
+        stand behind the one such group.
+        """
         loose = loose_servers(self._tree, self._programs, self.ways)
         self._waiting.append(loose)
-        fronts = loose.fronts
-        lonely = [key for key in self._resources.groups if key not in self._used_groups]
+        stacks = [one for one in self._waiting if one.entries is not None]
+        alone = [(loose, front) for front in loose.fronts]
+        alone = alone or [(servers, front) for servers in stacks for front in servers.fronts]
+        lonely = [key for key in self._resources.free_groups if key not in self._used_groups]
         for key in lonely:
             group = self._resources.groups[key]
             what = f"target group {group.name or group.address}"
@@ -226,11 +320,16 @@ class _Joiner:
             if isinstance(leading, Missing):
                 self.ways.miss(what, group.place, f"{nobody}, and {leading.text}")
                 continue
-            for alb, evidence in self._in_front_of(what, group, leading, group.place):
+            for before, evidence in self._in_front_of(what, key, leading, group.place):
+                names = [hop.name for hop in before]
                 way = Way(
                     label=group.name or group.address,
-                    qualifiers=(f"behind {alb.name}", f"in {key[0]}"),
-                    alb=alb,
+                    qualifiers=(
+                        f"behind {names[-1]}",
+                        *([f"through {names[0]}"] if len(names) > 1 else []),
+                        f"in {key[0]}",
+                    ),
+                    before=before,
                     lifecycle=lifecycles.of_group(self._delay(group)),
                     joined=evidence,
                     files=(group.place.file,),
@@ -238,11 +337,17 @@ class _Joiner:
                     group=group.address,
                     listeners=self._resources.forwarding(key),
                 )
-                if len(fronts) == 1 and len(lonely) == 1:
-                    text = f"{fronts[0].files[0]} is the only server in the given folders without a balancer"
+                if len(alone) == 1 and len(lonely) == 1:
+                    ((servers, front),) = alone
+                    text = f"{front.files[0]} is the only server in the given folders without a balancer"
                     only = JoinEvidence(JoinBy.ONLY_CANDIDATE, text, group.place)
-                    way = replace(way, joined=(*evidence, only))
-                    self.ways.through(way, loose.programs, fronts[0], None, group.place)
+                    way = replace(
+                        way,
+                        lifecycle=lifecycles.behind(self._delay(group), servers.lifecycle),
+                        joined=(*evidence, only),
+                        one_task=servers.one_task,
+                    )
+                    self.ways.through(way, servers.programs, front, None, group.place)
                 else:
                     self.ways.miss(what, group.place, f"{nobody}; give the service's folder too")
                     self.ways.ends_at_balancer(way)
@@ -251,38 +356,54 @@ class _Joiner:
         """Servers that nothing in the tree leads to: behind the declared balancer, else not joined."""
         for servers in self._waiting:
             for front in servers.fronts:
-                if not servers.one_task and self.ways.runs(front.files[0]):
+                loose = servers.entries is not None or not servers.one_task
+                if loose and self.ways.runs(front.files[0]):
                     continue
                 where = f"container {front.container} of {servers.what}" if servers.what else front.files[0]
-                if self._in_front is None:
-                    self._decide(servers, front, where)
-                    continue
-                delay = self._in_front.deregistration_delay
                 way = Way(
                     label=servers.what.removeprefix("service ").removeprefix("task definition "),
                     qualifiers=(f"({front.files[0]})",),
-                    alb=hops.declared_alb(self._in_front),
-                    lifecycle=lifecycles.of_group(delay) if delay is not None else None,
-                    joined=(self._said(self._in_front, where),),
+                    before=(),
+                    lifecycle=servers.lifecycle,
+                    joined=(),
                     files=(front.place.file,) if front.place is not None else (),
                     one_task=servers.one_task,
                 )
+                if self._in_front is not None:
+                    delay = self._in_front.deregistration_delay
+                    way = replace(
+                        way,
+                        before=(hops.declared_alb(self._in_front),),
+                        lifecycle=lifecycles.behind(delay, servers.lifecycle),
+                        joined=(self._said(self._in_front, where),),
+                    )
+                else:
+                    self._decide(servers, front, where)
+                    # What is behind a proxy for certain is worth judging whatever stands in front of it.
+                    certain = servers.lifecycle is not None or bool(front.beside)
+                    if not (certain and isinstance(front.server, WEB_SERVERS)):
+                        continue
                 self.ways.through(way, servers.programs, front, None, front.place)
 
     def _decide(self, servers: Servers, front: Program, where: str) -> None:
         """Says what would put a server on a path."""
         server = front.server
         place = front.place
-        product = load(server.product).label if isinstance(server, AppFragment) else ""
-        if isinstance(server, ApacheFragment | NginxFragment):
-            product = "Apache httpd" if isinstance(server, ApacheFragment) else "nginx"
-            place = server.hosts[0].place if server.hosts else place
+        match server:
+            case AppFragment() | ProxyFragment():
+                product = load(server.product).label
+            case _:
+                product = "Apache httpd" if isinstance(server, ApacheFragment) else "nginx"
+        if isinstance(server, WEB_SERVERS):
+            place = next((host.place for host in routes.hosts_of(server)), place)
         block = "its service has no load_balancer block, and " if servers.what.startswith("service ") else ""
         missing = (
             f"{block}no load balancer in the given folders stands in front of it. One of these decides it:"
             f" `{self._check} TERRAFORM`, with the folder that defines the balancer as TERRAFORM, or"
             f" `{self._check} {_DECLARE}`, with the balancer's own value"
         )
+        if os.path.basename(front.files[0]) == "Procfile":
+            missing += f". {_HEROKU}"
         self.ways.miss(f"{product} in {where}", place, missing)
 
     def without_targets(self) -> None:
@@ -313,4 +434,5 @@ class _Joiner:
 
 
 def _other_kind(balancer: LoadBalancer) -> str:
-    return f"a {balancer.kind} load balancer, and keepalign judges application load balancers so far"
+    judged = "application and network load balancers"
+    return f"a {balancer.kind} load balancer, and keepalign judges {judged} so far"

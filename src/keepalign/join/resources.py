@@ -1,8 +1,10 @@
-"""What the Terraform root modules of a tree hold, and which of it belongs together.
+"""What the Terraform root modules and other stacks of a tree hold, and which of it belongs together.
 
-A reference inside one root module joins for certain. What crosses root modules is looked up there by a data
-source or passed as a variable, so no text says which resource is meant: then a name that fits exactly one
-candidate joins, or the only candidate of the tree; anything else stays apart, with what would join it.
+A reference inside one root module joins for certain; so does one inside CloudFormation stacks that nest each
+other. An import of what another stack exports joins at least by its name. What crosses root modules is looked
+up there by a data source or passed as a variable, so no text says which resource is meant: then a name that
+fits exactly one candidate joins, or the only candidate of the tree; anything else stays apart, with what
+would join it.
 """
 
 from __future__ import annotations
@@ -13,14 +15,16 @@ from typing import Final, Generic, TypeAlias, TypeVar
 
 from keepalign.model.path import JoinBy, JoinEvidence
 from keepalign.model.source import Span
-from keepalign.readers.terraform.fragment import (
+from keepalign.readers._aws import (
+    AwsFragment,
+    Distribution,
+    DistributionOrigin,
     Listener,
     LoadBalancer,
     Service,
     ServiceTarget,
     TargetGroup,
     TaskDefinition,
-    TerraformFragment,
 )
 
 Key: TypeAlias = tuple[str, str]
@@ -50,20 +54,24 @@ class Missing:
 
 def judged(balancer: LoadBalancer) -> bool:
     """Whether keepalign judges this kind of load balancer; an unknown kind is taken for the common one."""
-    return balancer.kind in ("application", "*")
+    return balancer.kind in ("application", "network", "*")
 
 
 class Resources:
     """All root modules of a tree."""
 
-    def __init__(self, modules: Sequence[TerraformFragment]) -> None:
+    def __init__(self, modules: Sequence[AwsFragment]) -> None:
         self.balancers = {(m.file, one.address): one for m in modules for one in m.load_balancers}
         self.listeners = [(m.file, one) for m in modules for one in m.listeners]
         self.groups = {(m.file, one.address): one for m in modules for one in m.target_groups}
         self.tasks = {(m.file, one.address): one for m in modules for one in m.task_definitions}
         self.services = [(m.file, one) for m in modules for one in m.services]
+        self.distributions = [(m.file, one) for m in modules for one in m.distributions]
         self.folders = tuple(m.file for m in modules)
+        self._by_name = {(m.file, owner): note for m in modules for owner, note in m.by_name.items()}
         targets = [(folder, target) for folder, service in self.services for target in service.targets]
+        # A classic balancer is its own target group, and of nobody else.
+        self.free_groups = [key for key in self.groups if key not in self.balancers]
         meant = {(folder, target.target_group or "") for folder, target in targets}
         self._taken_groups = meant & self.groups.keys()
         self._open_targets = sum((folder, t.target_group or "") not in self.groups for folder, t in targets)
@@ -81,8 +89,10 @@ class Resources:
         """The target group that a service registers its tasks in."""
         written = target.target_group or ""
         if (folder, written) in self.groups:
-            return Match((folder, written), self.groups[folder, written])
-        free = {key: group for key, group in self.groups.items() if key not in self._taken_groups}
+            return Match(
+                (folder, written), self.groups[folder, written], self._named(folder, service.address)
+            )
+        free = {key: self.groups[key] for key in self.free_groups if key not in self._taken_groups}
         return _choose(
             free,
             names=(service.name, service.address, written),
@@ -98,7 +108,7 @@ class Resources:
         """The task definition that a service runs."""
         key = (folder, service.task_definition or "")
         if key in self.tasks:
-            return Match(key, self.tasks[key])
+            return Match(key, self.tasks[key], self._named(folder, service.address))
         free = {key: task for key, task in self.tasks.items() if key not in self._taken_tasks}
         return _choose(
             free,
@@ -111,6 +121,11 @@ class Resources:
             place=service.place,
         )
 
+    def _named(self, folder: str, *addresses: str) -> JoinEvidence | None:
+        """The name that leads from one of these resources to another, where no reference does."""
+        notes = [self._by_name[folder, one] for one in addresses if (folder, one) in self._by_name]
+        return JoinEvidence(JoinBy.NAME, notes[0].text, notes[0].span) if notes else None
+
     def balancers_of(self, key: Key) -> list[Match[LoadBalancer]] | Missing:
         """The balancers whose listeners forward to a target group, each once."""
         folder, _ = key
@@ -120,7 +135,9 @@ class Resources:
         for listener in forwarding:
             balancer = (folder, listener.load_balancer or "")
             if balancer in self.balancers:
-                found[balancer] = Match(balancer, self.balancers[balancer])
+                rules = [one.address for one in listener.rules if key[1] in one.target_groups]
+                evidence = self._named(folder, listener.address, *rules)
+                found[balancer] = Match(balancer, self.balancers[balancer], evidence)
         if found:
             return list(found.values())
         if forwarding:
@@ -135,7 +152,7 @@ class Resources:
             }
             place = group.place
         chosen = _choose(
-            {k: lb for k, lb in candidates.items() if judged(lb)},
+            {k: lb for k, lb in candidates.items() if lb.kind in ("application", "*")},
             names=(group.name, group.address, *(one.load_balancer for one in forwarding)),
             own_names=lambda lb: (lb.name, lb.address),
             alone=True,
@@ -145,6 +162,16 @@ class Resources:
             place=place,
         )
         return chosen if isinstance(chosen, Missing) else [chosen]
+
+    def in_front_of(self, key: Key) -> list[tuple[Distribution, DistributionOrigin]]:
+        """The distributions whose origin is a balancer, each with that origin."""
+        folder, address = key
+        return [
+            (distribution, origin)
+            for at, distribution in self.distributions
+            for origin in distribution.origins
+            if at == folder and origin.load_balancer == address
+        ]
 
     def forwarding(self, key: Key) -> tuple[Listener, ...]:
         """The listeners that forward to a target group."""
@@ -187,7 +214,7 @@ def _choose(
         return Missing(f"its {what} is not in the given folders; give the folder that defines it too")
     listed = ", ".join(f"{key[1]} ({item.place.place})" for key, item in (named or candidates).items())
     return Missing(
-        f"its {what} is looked up where Terraform runs, and the given folders hold what it may be: {listed};"
+        f"its {what} is looked up when it is deployed, and the given folders hold what it may be: {listed};"
         " give only the folders that belong together"
     )
 

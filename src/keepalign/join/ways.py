@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from keepalign.join import hops, nginx, routes
-from keepalign.join.containers import Program
+from keepalign.join.containers import WEB_SERVERS, Program
 from keepalign.join.declared import Declarations
 from keepalign.join.forwarding import forwarded
 from keepalign.join.names import unique
@@ -14,6 +14,7 @@ from keepalign.model.lifecycle import Lifecycle
 from keepalign.model.path import Hop, JoinEvidence, RequestPath, Stack, Unjoined
 from keepalign.model.source import Span
 from keepalign.model.workload import Endpoint, Workload
+from keepalign.readers._aws import Listener
 from keepalign.readers._fragments import (
     ApacheFragment,
     ApacheHost,
@@ -21,10 +22,12 @@ from keepalign.readers._fragments import (
     NginxFragment,
     NginxHost,
     NginxRoute,
+    ProxyFragment,
+    ProxyListener,
     ProxyRoute,
+    ProxyWay,
 )
 from keepalign.readers._reader import Note
-from keepalign.readers.terraform.fragment import Listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,15 @@ class Way:
         label: how their names begin; empty: with the host name, else the file, of the web server.
         qualifiers: what tells this target from another of the same name, the most telling first.
         files: where the target is described.
+        before: the hops in front of the target, the client's side first: a CDN, the balancer. Empty where
+            nothing of that is known, and what is behind a proxy is worth judging all the same.
         one_task: its programs run in one task.
         group: the address of the target group; `listeners` are those that forward to it, if any is known.
     """
 
     label: str
     qualifiers: tuple[str, ...]
-    alb: Hop
+    before: tuple[Hop, ...]
     lifecycle: Lifecycle | None
     joined: tuple[JoinEvidence, ...]
     files: tuple[str, ...]
@@ -126,6 +131,10 @@ class Ways:
                 )
                 self.miss(f"endpoint {endpoint.path}", endpoint.origin.use, missing)
 
+    def note(self, notes: Iterable[Note]) -> None:
+        """What is worth telling; each once."""
+        self._notes |= dict.fromkeys(notes)
+
     def keep_notes(self, programs: Iterable[Program]) -> None:
         """What the command lines of `programs` left open."""
         for program in programs:
@@ -142,8 +151,10 @@ class Ways:
 
     def ends_at_balancer(self, way: Way) -> None:
         """A path of which nothing is known behind the balancer: its own times can be judged all the same."""
+        if not way.before:
+            return
         endpoints = self._workload(way, way.files).below(("/",), "/")
-        self._add(RequestPath(way.label, "/", (way.alb,), way.lifecycle, endpoints), way)
+        self._add(RequestPath(way.label, "/", way.before, way.lifecycle, endpoints), way)
 
     def through(
         self, way: Way, programs: Mapping[str, Program], front: Program, port: int | None, place: Span | None
@@ -160,12 +171,14 @@ class Ways:
         workload = self._workload(way, files)
         used = {front.container: front}
         joined = (*way.joined, *front.evidence)
-        if isinstance(front.server, ApacheFragment | NginxFragment):
+        if isinstance(front.server, WEB_SERVERS):
             answering = routes.hosts_for_port(front.server, port)
             if not answering:
                 block, lines = "virtual host", "Listen and VirtualHost"
                 if isinstance(front.server, NginxFragment):
                     block, lines = "server block", "listen"
+                elif isinstance(front.server, ProxyFragment):
+                    block, lines = "listener", "listening"
                 missing = (
                     f"no {block} of {front.server.file} listens on port {port};"
                     f" correct the container's port, or the {lines} lines"
@@ -180,10 +193,14 @@ class Ways:
                 label = f"{way.label} {about}" if way.label and len(answering) > 1 else way.label or about
                 for branch in routes.branches(host, workload):
                     server = _web(front, host, branch.route, joined)
+                    server = _probed(server, way.lifecycle, answering[0])
+                    inner = self._behind(way, programs, front, branch, used)
+                    if not (way.before or inner):
+                        continue
                     path = RequestPath(
                         name=f"{label} {branch.name}",
                         route=branch.prefix,
-                        hops=(way.alb, server, *self._behind(way, programs, front, branch.route, used)),
+                        hops=(*way.before, server, *inner),
                         lifecycle=way.lifecycle,
                         endpoints=branch.endpoints,
                     )
@@ -195,10 +212,13 @@ class Ways:
             assert isinstance(front.server, AppFragment)
             hop = hops.app(front, front.server, joined)
             endpoints = workload.below(("/",), "/")
-            path = RequestPath(way.label or front.container, "/", (way.alb, hop), way.lifecycle, endpoints)
+            path = RequestPath(
+                way.label or front.container, "/", (*way.before, hop), way.lifecycle, endpoints
+            )
             indexes = [self._add(path, way)]
-        if front.ports:
-            # Without a port nothing can be started. Of a task, all containers run.
+        if front.ports and way.before:
+            # Without a port nothing can be started, and without a balancer nothing is asked. Of a task, all
+            # containers run.
             target = Target(
                 name=way.label or front.files[0],
                 programs=programs if way.one_task else used,
@@ -213,36 +233,64 @@ class Ways:
         way: Way,
         programs: Mapping[str, Program],
         front: Program,
-        route: routes.Route | None,
+        branch: routes.Branch,
         used: dict[str, Program],
     ) -> tuple[Hop, ...]:
-        """The hop that a route leads to, noted in `used`; none when it is not known, which is told."""
-        if route is None or not routes.proxies(route):
-            return ()
-        inner = routes.backend(route, front, programs, one_task=way.one_task)
-        if isinstance(inner, str):
-            self.miss(f"backend {route.url} of {front.container}", route.place, inner)
-            return ()
-        program, evidence = inner
-        if not isinstance(program.server, AppFragment):
-            missing = "a second proxy stands there, and keepalign follows one so far"
-            self.miss(f"backend {route.url} of {front.container}", route.place, missing)
-            return ()
-        used[program.container] = program
-        if len(routes.addresses(route)) > 1:
-            text = f"of the servers behind {route.url}, keepalign follows only {program.container}"
-            self._notes[Note(route.place, text)] = None
-        return (hops.app(program, program.server, (evidence, *program.evidence)),)
+        """The hops that a branch leads to, noted in `used`; none where they are not known, which is told."""
+        found: list[Hop] = []
+        passed = {front.container}
+        route = branch.route
+        while route is not None and routes.proxies(route):
+            inner = routes.backend(route, front, programs, one_task=way.one_task)
+            if isinstance(inner, str):
+                self.miss(f"backend {route.url} of {front.container}", route.place, inner)
+                break
+            program, evidence = inner
+            if program.container in passed:
+                loop = f"it leads to {program.container}, which the request has passed already"
+                self.miss(f"backend {route.url} of {front.container}", route.place, loop)
+                break
+            if len(routes.addresses(route)) > 1:
+                text = f"of the servers behind {route.url}, keepalign follows only {program.container}"
+                self._notes[Note(route.place, text)] = None
+            joined = (evidence, *program.evidence)
+            used[program.container] = program
+            if isinstance(program.server, AppFragment):
+                found.append(hops.app(program, program.server, joined))
+                break
+            assert isinstance(program.server, WEB_SERVERS)
+            port = next((port for _, port in routes.addresses(route) if port in program.ports), None)
+            hosts = routes.hosts_for_port(program.server, port)
+            if not hosts:
+                break
+            passed.add(program.container)
+            front, route = program, routes.taking(hosts[0], branch.prefix)
+            found.append(_web(program, hosts[0], route, joined))
+        return tuple(found)
+
+
+def _probed(server: Hop, lifecycle: Lifecycle | None, host: routes.Host) -> Hop:
+    """`server` with its trait `probe`; `host` answers requests without a name, as checks are."""
+    health = lifecycle.health_check if lifecycle is not None else None
+    answers = routes.answers(host, health.path) if health is not None else None
+    if answers is None:
+        return server
+    return replace(server, traits={**server.traits, "probe": "answered" if answers else "passed"})
 
 
 def _web(
     front: Program, host: routes.Host, route: routes.Route | None, joined: tuple[JoinEvidence, ...]
 ) -> Hop:
     """A web server as one of its hosts answers on one of its routes."""
-    if isinstance(front.server, NginxFragment) and isinstance(host, NginxHost):
-        assert route is None or isinstance(route, NginxRoute)
-        return nginx.hop(front, front.server, host, route, joined)
-    assert isinstance(front.server, ApacheFragment)
-    assert isinstance(host, ApacheHost)
-    assert route is None or isinstance(route, ProxyRoute)
-    return hops.apache(front, front.server, host, route, joined)
+    match front.server, host:
+        case NginxFragment(), NginxHost():
+            assert route is None or isinstance(route, NginxRoute)
+            return nginx.hop(front, front.server, host, route, joined)
+        case ApacheFragment(), ApacheHost():
+            assert route is None or isinstance(route, ProxyRoute)
+            return hops.apache(front, front.server, host, route, joined)
+        case ProxyFragment(), ProxyListener():
+            assert route is None or isinstance(route, ProxyWay)
+            return hops.proxy(front, front.server, host, route, joined)
+        case _:
+            raise AssertionError("a host of another server")
