@@ -5,6 +5,11 @@
     deregistration_delay = "0s"                    # absent: no lifecycle
     platform = "aws_ecs"                           # the default
     stops = [{ container = "httpd", signal = "SIGWINCH", stop_timeout = "30s", after = [] }]
+    spot = true                                    # absent: not known
+    health_check = { path = "/", interval = "30s", timeout = "5s", unhealthy = 2 }
+    health_check_grace = "0s"                      # absent: nothing ends slow starts
+    startup = "90s"                                # absent: not declared
+    clients = [{ name = "app", pool_idle = "90s", timeout = "30s", calls = "/" }]
     endpoints = [{ path = "/search", silence = "25s", request = "25s" }]
 
     [[path.hop]]
@@ -12,10 +17,11 @@
     product = "apache_httpd"
     settings = { server_idle = "5s" }              # role to value
 
-A value is "5s" (written by somebody), "default 5s", "off", "unlimited", "unknown: why", or a table of `value`
-and `option` or `literal`. Every written value stands on a line of its own in a file "stack.conf", as
-`hop.option = seconds`, so that it can be edited and read again; settings with the same key share the line. A
-value "by hand 5s" is written nowhere; "unset unlimited" is unlimited until an edit adds its line.
+A value is "5s" (written by somebody), "default 5s", "off", "unlimited", "unknown: why", or a table of
+`value` and `option`, `literal` or `losers`. Every written value stands on a line of its own in a file
+"stack.conf", as `hop.option = seconds`, so that it can be edited and read again; settings with the same key
+share the line. A stop has `pre_stop`, too. What clients declare is written nowhere. A value "by hand 5s" is
+written nowhere; "unset unlimited" is unlimited until an edit adds its line.
 """
 
 from __future__ import annotations
@@ -26,8 +32,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from keepalign.model.lifecycle import Lifecycle, StopStep
-from keepalign.model.path import Hop, JoinBy, JoinEvidence, Product, RequestPath, Stack
+from keepalign.model.lifecycle import HealthCheck, Lifecycle, StopStep
+from keepalign.model.path import Client, Hop, JoinBy, JoinEvidence, Product, RequestPath, Stack
 from keepalign.model.setting import Default, Disabled, Explicit, Setting, Unknown, Unlimited
 from keepalign.model.source import Origin, OriginKind, Site, SourceText, Step
 from keepalign.model.timers import Role
@@ -39,8 +45,24 @@ FILE: Final = "stack.conf"
 OPTIONS: Final = {
     (Product.AWS_ALB, Role.UPSTREAM_READ): "idle_timeout",
     (Product.AWS_ALB, Role.UPSTREAM_POOL_IDLE): "idle_timeout",
+    (Product.AWS_ALB, Role.SERVER_IDLE): "idle_timeout",
     (Product.AWS_ALB, Role.DEREGISTRATION_DELAY): "deregistration_delay",
     (Product.AWS_ECS, Role.STOP_TIMEOUT): "stopTimeout",
+    (Product.AWS_ECS, Role.PRE_STOP): "preStop",
+    (Product.AWS_ECS, Role.HEALTH_CHECK_GRACE): "healthCheckGracePeriodSeconds",
+    (Product.AWS_ECS, Role.STARTUP): "startup",
+    (Product.AWS_CLOUDFRONT, Role.UPSTREAM_POOL_IDLE): "origin_keepalive_timeout",
+    (Product.AWS_CLOUDFRONT, Role.UPSTREAM_READ): "origin_read_timeout",
+    (Product.AWS_NLB, Role.L4_IDLE): "tcp.idle_timeout.seconds",
+    (Product.GO, Role.SERVER_IDLE): "IdleTimeout",
+    (Product.GO, Role.HANDLER_TIMEOUT): "WriteTimeout",
+    (Product.NODEJS, Role.SERVER_HEADER_READ): "server.headersTimeout",
+    (Product.NODEJS, Role.SERVER_BODY_READ): "server.timeout",
+    (Product.NGINX, Role.TCP_KEEPALIVE): "so_keepalive",
+    (Product.ENVOY, Role.UPSTREAM_TOTAL): "timeout",
+    (Product.ENVOY, Role.STREAM_IDLE): "stream_idle_timeout",
+    (Product.PHP_FPM, Role.HANDLER_TIMEOUT): "request_terminate_timeout",
+    (Product.PHP_FPM, Role.SHUTDOWN_GRACE): "process_control_timeout",
     (Product.APACHE_HTTPD, Role.SERVER_IDLE): "KeepAliveTimeout",
     (Product.APACHE_HTTPD, Role.SHUTDOWN_GRACE): "GracefulShutdownTimeout",
     (Product.APACHE_HTTPD, Role.UPSTREAM_READ): "Timeout",
@@ -104,13 +126,23 @@ def _settings(raw: Mapping[str, Any]) -> list[tuple[str, str, Product, Role, Any
             found.append((hop["name"], product, Role(word), value))
     for stop in raw.get("stops", ()):
         found.append((stop["container"], Product.AWS_ECS, Role.STOP_TIMEOUT, stop["stop_timeout"]))
+    found += [
+        (stop["container"], Product.AWS_ECS, Role.PRE_STOP, stop["pre_stop"])
+        for stop in raw.get("stops", ())
+        if "pre_stop" in stop
+    ]
+    found += [
+        ("service", Product.AWS_ECS, Role(word), raw[word])
+        for word in ("health_check_grace", "startup")
+        if word in raw
+    ]
     if "deregistration_delay" in raw:
         value = raw["deregistration_delay"]
         found.append((raw["hop"][0]["name"], Product.AWS_ALB, Role.DEREGISTRATION_DELAY, value))
     keyed = []
     for name, product, role, value in found:
         table = value if isinstance(value, dict) else {}
-        option = table.get("option", OPTIONS[product, role])
+        option = table.get("option", OPTIONS.get((product, role), role.value))
         keyed.append((table.get("literal", f"{name}.{option}"), option, product, role, value))
     return keyed
 
@@ -165,7 +197,9 @@ class _Reader:
         start, end = self._lines[key]
         span = self._source.span(start, end)
         number = float(self._source.data[start:end])
-        origin = Origin(OriginKind.FILE, (Step(span, key),))
+        lost = value.get("losers", ()) if isinstance(value, dict) else ()
+        losers = tuple(Step(span, what) for what in lost)
+        origin = Origin(OriginKind.FILE, (Step(span, key),), losers=losers)
         return Explicit(option=option, origin=origin, site=Site(span), value=Duration.of(s=number))
 
 
@@ -177,6 +211,7 @@ def _path(raw: Mapping[str, Any], reader: _Reader) -> RequestPath:
         settings.setdefault(name, {})[role] = reader.setting(key, option, value)
     lifecycle = None
     if "deregistration_delay" in raw:
+        of_platform = {(name, role): reader.setting(name, o, v) for name, o, _, role, v in keyed}
         key, option, _, _, value = keyed[-1]
         delay = reader.setting(key, option, value)
         stops = tuple(
@@ -185,12 +220,23 @@ def _path(raw: Mapping[str, Any], reader: _Reader) -> RequestPath:
                 signal=stop.get("signal", "SIGTERM"),
                 stop_timeout=reader.setting(stop_key, stop_option, stop_value),
                 after=tuple(stop.get("after", ())),
+                pre_stop=of_platform.get((f"{stop['container']}.preStop", Role.PRE_STOP)),
             )
             for stop, (stop_key, stop_option, _, _, stop_value) in zip(
                 raw.get("stops", ()), keyed[len(names) :], strict=False
             )
         )
-        lifecycle = Lifecycle(raw.get("platform", "aws_ecs"), delay, stops)
+        lifecycle = Lifecycle(
+            raw.get("platform", "aws_ecs"),
+            delay,
+            stops,
+            health_check=_health_check(raw["health_check"]) if "health_check" in raw else None,
+            health_check_grace=of_platform.get(
+                ("service.healthCheckGracePeriodSeconds", Role.HEALTH_CHECK_GRACE)
+            ),
+            spot=raw.get("spot"),
+            startup=of_platform.get(("service.startup", Role.STARTUP)),
+        )
     endpoints = tuple(_endpoint(e) for e in raw.get("endpoints", ()))
     hops = tuple(
         Hop(
@@ -204,7 +250,41 @@ def _path(raw: Mapping[str, Any], reader: _Reader) -> RequestPath:
         for hop in raw["hop"]
     )
     route = raw.get("route", "/")
-    return RequestPath(raw.get("name", f"orders {route}"), route, hops, lifecycle, endpoints)
+    clients = tuple(_client(client) for client in raw.get("clients", ()))
+    return RequestPath(raw.get("name", f"orders {route}"), route, hops, lifecycle, endpoints, clients)
+
+
+def _client(raw: Mapping[str, str]) -> Client:
+    def setting(word: str) -> Setting | None:
+        if word not in raw:
+            return None
+        origin = Origin(OriginKind.DECLARED, note="keepalign.toml")
+        if raw[word] == "unlimited":
+            return Unlimited(option=word, origin=origin)
+        return Explicit(option=word, origin=origin, value=Duration.parse(raw[word]))
+
+    return Client(raw["name"], setting("pool_idle"), setting("timeout"), raw.get("calls", "/"))
+
+
+def _health_check(raw: Mapping[str, Any]) -> HealthCheck:
+    def setting(word: str) -> Setting:
+        text = raw[word]
+        option = f"health_check.{word}"
+        if text.startswith("default "):
+            origin = Origin(OriginKind.DEFAULT, note="documented default")
+            return Default(option=option, origin=origin, value=Duration.parse(text.removeprefix("default ")))
+        if text.startswith("unknown:"):
+            return Unknown(option=option, origin=Origin(OriginKind.ASSUMED), reason=text[8:].strip())
+        return Explicit(option=option, origin=Origin(OriginKind.API), value=Duration.parse(text))
+
+    return HealthCheck(
+        path=raw.get("path", "/"),
+        interval=setting("interval"),
+        timeout=setting("timeout"),
+        healthy_threshold=raw.get("healthy", 5),
+        unhealthy_threshold=raw["unhealthy"],
+        matcher="200",
+    )
 
 
 def _endpoint(raw: Mapping[str, str]) -> Endpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.rules import stacks
 
-from keepalign import defaults, rules
+from keepalign import rules
 from keepalign.model.finding import Finding, Severity
 from keepalign.model.ladder import LadderView, Mark
 from keepalign.model.path import Hop, Product
@@ -289,6 +290,20 @@ def test_every_server_of_the_table_has_a_gentle_signal_and_no_row_twice() -> Non
         Product.UVICORN: "SIGTERM",
         Product.HYPERCORN: "SIGTERM",
         Product.NODEJS: "SIGTERM",
+        Product.GO: "SIGTERM",
+        Product.TOMCAT: "SIGTERM",
+        Product.JETTY: "SIGTERM",
+        Product.UNDERTOW: "SIGTERM",
+        Product.REACTOR_NETTY: "SIGTERM",
+        Product.KESTREL: "SIGTERM",
+        Product.PUMA: "SIGTERM",
+        Product.PHP_FPM: "SIGQUIT",
+        Product.UWSGI: "",
+        Product.HAPROXY: "SIGUSR1",
+        Product.ENVOY: "SIGTERM",
+        Product.TRAEFIK: "SIGTERM",
+        Product.CADDY: "SIGTERM",
+        Product.INGRESS_NGINX: "SIGTERM",
     }
     keys = [(r.product, r.signal, r.kind) for r in REACTIONS]
     assert len(set(keys)) == len(keys)
@@ -297,12 +312,14 @@ def test_every_server_of_the_table_has_a_gentle_signal_and_no_row_twice() -> Non
 def test_page_says_what_the_table_says() -> None:
     rows = [line.split("|") for line in graceful.RULE.page.splitlines() if line.startswith("| ")]
     of_server = {
-        name.strip(): (finish, cut) for _, names, finish, cut, _ in (r for r in rows if len(r) == 5)
-        for name in names.split(",")
+        re.sub(r"\W", "", name).lower(): (finish, cut)
+        for _, names, finish, cut, _ in (r for r in rows if len(r) == 5)
+        for name in re.split("[,()]", names)
     }  # fmt: skip
+    called = {Product.REACTOR_NETTY: "netty"}
     for reaction in REACTIONS:
-        label = defaults.load(reaction.product).label.removesuffix(" 2.4").removesuffix(" http.Server")
-        finish, cut = of_server[label]
+        name = called.get(reaction.product, reaction.product.replace("_", ""))
+        finish, cut = of_server[name]
         assert reaction.signal in (finish if reaction.requests is Requests.FINISH else cut) or reaction.kind
 
 
@@ -313,6 +330,12 @@ def test_page_says_what_the_table_says() -> None:
         ("apache_httpd", "{}", "SIGTERM", "`STOPSIGNAL SIGWINCH`"),
         ("gunicorn", "{}", "SIGINT", "remove STOPSIGNAL"),
         ("nodejs", '{ graceful = "off" }', "SIGTERM", 'process.on("SIGTERM"'),
+        ("go", '{ graceful = "off" }', "SIGTERM", "server.Shutdown"),
+        ("tomcat", '{ graceful = "off" }', "SIGTERM", "server.shutdown=graceful"),
+        ("php_fpm", "{}", "SIGTERM", "`STOPSIGNAL SIGQUIT`"),
+        ("uwsgi", "{}", "SIGTERM", "gracefully_kill_them_all"),
+        ("haproxy", "{}", "SIGTERM", "`STOPSIGNAL SIGUSR1`"),
+        ("envoy", "{}", "SIGTERM", "drain_listeners"),
     ],
 )
 def test_signal_that_cuts_is_cured_in_words(product: str, traits: str, signal: str, says: str) -> None:

@@ -24,3 +24,11 @@ def set_deregistration_delay(value: Duration) -> str:
         'aws elbv2 modify-target-group-attributes --target-group-arn "$TARGET_GROUP_ARN"'
         f" --attributes Key=deregistration_delay.timeout_seconds,Value={_seconds(value)}"
     )
+
+
+def set_unhealthy_threshold(count: int) -> str:
+    """Checks in a row that make a target unhealthy; at most ten."""
+    return (
+        'aws elbv2 modify-target-group --target-group-arn "$TARGET_GROUP_ARN"'
+        f" --unhealthy-threshold-count {count}"
+    )

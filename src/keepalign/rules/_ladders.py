@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from keepalign.model.finding import Ladder
 from keepalign.model.ladder import LadderView, Mark, Rung
-from keepalign.model.path import Link, RequestPath, Stack
-from keepalign.model.setting import Default, Explicit, Setting, Unlimited, value_of
+from keepalign.model.path import Link, Product, RequestPath, Stack
+from keepalign.model.setting import Default, Disabled, Explicit, Setting, Unlimited, value_of
 from keepalign.model.source import Origin, OriginKind
 from keepalign.model.timers import Role
 from keepalign.rules._limits import (
@@ -15,12 +15,13 @@ from keepalign.rules._limits import (
     answer_of,
     cut_by,
     endpoints_of,
+    kills_worker,
     longest_request,
     longest_silence,
     response_limits,
     same_target_group,
 )
-from keepalign.rules._reuse import THIN, Reuse, answers_closed, reuse_on, sends_again
+from keepalign.rules._reuse import THIN, Reuse, answers_closed, http_links, reuse_on, sends_again
 from keepalign.rules._signals import Requests, reaction_of
 from keepalign.rules._silence import held_back
 from keepalign.rules._stops import Stop, ended_before, longest_through, stops_of
@@ -30,7 +31,7 @@ from keepalign.units import ZERO, Duration
 
 def ladders(path: RequestPath, stack: Stack) -> tuple[LadderView, ...]:
     """Response, idle (one per link), shutdown; the last only where a lifecycle is known."""
-    views = [response(path), *(idle(path, link) for link in path.links)]
+    views = [response(path), *(idle(path, link) for link in http_links(path))]
     if path.lifecycle is not None:
         views.append(shutdown(path, stack))
     return tuple(views)
@@ -92,7 +93,8 @@ def _fires(path: RequestPath, value: Duration, limit: Limit) -> str:
         )
         if longest is not None
     )
-    return f"{limit.hop.name} gives up first, after {value}, and kills its worker: {seen}"
+    does = "kills its worker" if kills_worker(limit.hop) else "ends the exchange"
+    return f"{limit.hop.name} gives up first, after {value}, and {does}: {seen}"
 
 
 def idle(path: RequestPath, link: Link) -> LadderView:
@@ -146,7 +148,8 @@ def shutdown(path: RequestPath, stack: Stack) -> LadderView:
     if mark is Mark.UNKNOWN and (value := value_of(delay)) is not None and not value:
         mark = Mark.VIOLATED
     rungs = [Rung("", longest.setting, Mark.FACT)] if longest else []
-    rungs.append(Rung("target group", delay, mark))
+    if not isinstance(delay, Disabled):
+        rungs.append(Rung("target group", delay, mark))
     cuts: list[str] = []
     stops = {stop.hop.name: stop for stop in stops_of(path)}
     for hop in path.hops:
@@ -164,7 +167,9 @@ def shutdown(path: RequestPath, stack: Stack) -> LadderView:
         case _:
             verdict = "nobody declared how long requests take: nothing to compare with" if not longest else ""
     if cuts:
-        verdict += ("; " if verdict else "") + f"stopped without that wait, {', '.join(cuts)}"
+        waits = lifecycle.platform == Product.AWS_ECS
+        when = "stopped without that wait" if waits else "when it is stopped"
+        verdict += ("; " if verdict else "") + f"{when}, {', '.join(cuts)}"
     return LadderView(Ladder.SHUTDOWN, "", tuple(rungs), verdict)
 
 
@@ -186,11 +191,18 @@ def _after_signal(stop: Stop, path: RequestPath, stack: Stack) -> tuple[list[Run
     limit = value_of(stop.grace)
     ends = min((v for v in (request, limit) if v is not None), default=None)
     waits, kills = _mark(grace, request) if grace is not None else Mark.FACT, _mark(timeout, ends)
+    room = stop.room
+    if room is None or ends is None:
+        kills = Mark.UNKNOWN
+    elif not isinstance(timeout, Unlimited):
+        kills = Mark.HOLDS if room > ends else Mark.VIOLATED
     if kills is Mark.VIOLATED and request is None and not isinstance(grace, Explicit):
         kills = Mark.UNKNOWN  # a default says nothing of how long requests take
-    rungs = [*([Rung(hop.name, grace, waits)] if grace is not None else []), Rung(hop.name, timeout, kills)]
+    before = [Rung(hop.name, stop.step.pre_stop, Mark.FACT)] if stop.step.pre_stop and stop.pre_stop else []
+    after = [Rung(hop.name, grace, waits)] if grace is not None else []
+    rungs = [*before, *after, Rung(hop.name, timeout, kills)]
     if request is None:
         return rungs, ""
     if kills is Mark.VIOLATED:
-        return rungs, f"{hop.name} is killed after {value_of(timeout)}"
+        return rungs, f"{hop.name} is killed after {room}"
     return rungs, f"{hop.name} ends them after {limit}" if waits is Mark.VIOLATED else ""

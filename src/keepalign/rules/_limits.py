@@ -3,9 +3,11 @@ ladders and the solver."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
+from typing import Final
 
 from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import Explicit, Setting, value_of
@@ -33,6 +35,10 @@ class Limit:
     measures: Measures
 
 
+UNKNOWN_CLASS: Final = "*"
+"""The worker class of gunicorn where the command line does not settle it."""
+
+
 def is_sync_worker(hop: Hop) -> bool:
     """Whether the handler timeout of `hop` limits a request; for gunicorn's other workers it is a heartbeat.
 
@@ -41,15 +47,62 @@ def is_sync_worker(hop: Hop) -> bool:
     return hop.product is Product.GUNICORN and hop.traits.get("worker_class", "sync") == "sync"
 
 
+_KILLERS: Final = frozenset({Product.PHP_FPM, Product.UWSGI})
+_CUTTERS: Final = frozenset({Product.CADDY, Product.GO, Product.TRAEFIK})
+_WRITES_ONLY: Final = ("fasthttp", "fiber")
+_IN_FRONT: Final = frozenset({Product.AWS_ALB, Product.AWS_CLOUDFRONT, Product.AWS_NLB})
+
+
+def kills_worker(hop: Hop) -> bool:
+    """Whether the handler timeout of `hop` ends a request by killing the worker that serves it."""
+    return is_sync_worker(hop) or hop.product in _KILLERS
+
+
+def may_kill_worker(hop: Hop) -> bool:
+    """Whether only its worker class, which is not known, decides that a handler timeout limits requests."""
+    return hop.product is Product.GUNICORN and hop.traits.get("worker_class") == UNKNOWN_CLASS
+
+
+def cuts_request(hop: Hop) -> bool:
+    """Whether the handler timeout of `hop` closes the connection of a request that is still worked on.
+
+    Go's `WriteTimeout`, from the end of the request's head to the end of the response
+    (<https://pkg.go.dev/net/http#Server>); Traefik and Caddy set the same field. That of fasthttp begins when
+    the handler has returned (<https://pkg.go.dev/github.com/valyala/fasthttp#Server>).
+    """
+    limit = hop.settings.get(Role.HANDLER_TIMEOUT)
+    return hop.product in _CUTTERS and not (limit and limit.option.startswith(_WRITES_ONLY))
+
+
+def silence_limits(hop: Hop) -> tuple[tuple[Role, Setting], ...]:
+    """The limits of `hop` as a server on silence while a request is worked on, whatever their kind.
+
+    Node.js `server.timeout` (<https://nodejs.org/api/http.html#servertimeout>) and Undertow's `IDLE_TIMEOUT`
+    count no byte in either direction; Envoy's `stream_idle_timeout` none of one stream.
+    """
+    match hop.product:
+        case Product.NODEJS | Product.UNDERTOW:
+            roles: tuple[Role, ...] = (Role.SERVER_BODY_READ,)
+        case Product.ENVOY:
+            roles = (Role.STREAM_IDLE,)
+        case _:
+            roles = ()
+    return tuple((role, setting) for role in roles if (setting := hop.settings.get(role)) is not None)
+
+
 def response_limits(path: RequestPath) -> tuple[Limit, ...]:
     """The limits of a path that can end a response, client side first, whatever their kind of setting."""
     limits: list[Limit] = []
     for hop in path.hops:
+        limits += [Limit(hop, role, setting, Measures.SILENCE) for role, setting in silence_limits(hop)]
         read = hop.settings.get(Role.UPSTREAM_READ)
         if read is not None:
             limits.append(Limit(hop, Role.UPSTREAM_READ, read, Measures.SILENCE))
+        whole = hop.settings.get(Role.UPSTREAM_TOTAL)
+        if whole is not None:
+            limits.append(Limit(hop, Role.UPSTREAM_TOTAL, whole, Measures.WHOLE))
         worker = hop.settings.get(Role.HANDLER_TIMEOUT)
-        if worker is not None and is_sync_worker(hop):
+        if worker is not None and (kills_worker(hop) or cuts_request(hop)):
             limits.append(Limit(hop, Role.HANDLER_TIMEOUT, worker, Measures.WHOLE))
     return tuple(limits)
 
@@ -73,10 +126,11 @@ def first_in_front(path: RequestPath, hop: Hop, waits: Duration) -> Limit | None
 
 def proxies(path: RequestPath) -> tuple[Hop, ...]:
     """The hops behind the balancer (or at the very front) that wait for an answer of another."""
+    roles = (Role.UPSTREAM_READ, Role.UPSTREAM_TOTAL)
     return tuple(
         hop
         for hop in path.hops
-        if hop.product is not Product.AWS_ALB and hop.settings.get(Role.UPSTREAM_READ) is not None
+        if hop.product not in _IN_FRONT and any(hop.settings.get(role) is not None for role in roles)
     )
 
 
@@ -166,11 +220,38 @@ def same_target_group(path: RequestPath, stack: Stack) -> tuple[RequestPath, ...
 
     One target group has one deregistration delay and one first server behind the balancer.
     """
+    return _together(_Paths(stack.paths)).get(_target_group(path), (path,))
 
-    def key(p: RequestPath) -> tuple[object, ...]:
-        return (p.lifecycle and p.lifecycle.deregistration_delay, [hop.name for hop in p.hops[:2]])
 
-    return tuple(p for p in stack.paths if key(p) == key(path))
+def _target_group(path: RequestPath) -> tuple[object, ...]:
+    balancer = balancer_of(path)
+    first = path.hops.index(balancer) if balancer is not None else 0
+    delay = path.lifecycle and path.lifecycle.deregistration_delay
+    return (delay, *(hop.name for hop in path.hops[first : first + 2]))
+
+
+class _Paths:
+    """The paths of one stack; the same for a cache only when it is that very tuple."""
+
+    __slots__ = ("paths",)
+
+    def __init__(self, paths: tuple[RequestPath, ...]) -> None:
+        self.paths = paths
+
+    def __hash__(self) -> int:
+        return id(self.paths)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Paths) and self.paths is other.paths
+
+
+@lru_cache(maxsize=2)
+def _together(of: _Paths) -> Mapping[tuple[object, ...], tuple[RequestPath, ...]]:
+    """Every path asks for its own group: with hundreds of paths, going through all for each is too much."""
+    found: dict[tuple[object, ...], list[RequestPath]] = {}
+    for path in of.paths:
+        found.setdefault(_target_group(path), []).append(path)
+    return {key: tuple(paths) for key, paths in found.items()}
 
 
 def endpoints_of(paths: Iterable[RequestPath]) -> tuple[Endpoint, ...]:

@@ -4,17 +4,24 @@ the idle ladder, the ladder itself and the solver."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from keepalign.model.ladder import Mark
 from keepalign.model.path import Hop, Link, Product, RequestPath
 from keepalign.model.setting import Disabled, Explicit, Setting, Unknown, Unlimited, value_of
 from keepalign.model.timers import Role
-from keepalign.rules._rule import closes_after_response, margin_over
+from keepalign.rules._rule import balancer_of, closes_after_response, margin_over
 from keepalign.units import ZERO, Duration
 
 LEAST_POOL: Final = Duration.of(s=5)
 """The shortest idle limit of a pool that a fix asks for: shorter ones leave little of the re-use."""
+
+_REPEAT_GET: Final = frozenset({Product.AWS_CLOUDFRONT, Product.INGRESS_NGINX, Product.NGINX})
+
+_WRITTEN_IN_GO: Final = frozenset({Product.CADDY, Product.GO, Product.TRAEFIK})
+_GO_PROBES: Final = Duration.of(s=15)
+"""Listeners of Go's net package ask for probes (<https://pkg.go.dev/net#ListenConfig>, `KeepAlive`)."""
 
 THIN: Final = margin_over(ZERO)
 """The least margin that a fix leaves, 5 s. Why less of it is thin: the page of keepalive-margin-thin."""
@@ -56,11 +63,51 @@ class Reuse:
         return kept - pooled if kept is not None and pooled is not None else None
 
 
+def passes_bytes(hop: Hop) -> bool:
+    """Whether `hop` is a balancer of layer 4: the connections on both its sides are one flow."""
+    return Role.L4_IDLE in hop.settings
+
+
+def answers_clients(path: RequestPath) -> Hop:
+    """The hop whose statuses the targets' clients see: the balancer, else the first that speaks HTTP."""
+    first = next((hop for hop in path.hops if not passes_bytes(hop)), path.hops[0])
+    return balancer_of(path) or first
+
+
+def probes_every(server: Hop) -> Duration | None:
+    """How often TCP probes of `server` hold a silent connection open; None where nothing says that any do."""
+    probes = server.settings.get(Role.TCP_KEEPALIVE)
+    if isinstance(probes, Disabled):
+        return None
+    every = value_of(probes)
+    return _GO_PROBES if every is None and server.product in _WRITTEN_IN_GO else every
+
+
+def forgotten_after(path: RequestPath, server: Hop) -> Duration | None:
+    """When the first balancer of layer 4 in front of `server` forgets a connection without a byte.
+
+    None where there is none, or where probes come sooner.
+    """
+    in_front = path.hops[: path.hops.index(server)]
+    limits = [value for hop in in_front if (value := value_of(hop.settings.get(Role.L4_IDLE))) is not None]
+    least, every = min(limits, default=None), probes_every(server)
+    return None if least is None or (every is not None and every < least) else least
+
+
+def http_links(path: RequestPath) -> tuple[Link, ...]:
+    """Neighbours that speak HTTP with each other; what passes bytes stands between them, not in line."""
+    hops = [hop for hop in path.hops if not passes_bytes(hop)]
+    return tuple(Link(a, b) for a, b in pairwise(hops))
+
+
 def reuse_on(link: Link) -> Reuse:
     """How the connections of `link` end, by the settings of its two hops."""
     sender, keep = link.downstream, link.upstream.settings.get(Role.SERVER_IDLE)
     pool = sender.settings.get(Role.UPSTREAM_POOL_IDLE)
     never = closes_after_response(link.upstream, keep)
+    for hop in (sender, link.upstream):
+        if passes_bytes(hop):
+            never = f"{hop.name} passes bytes on and has no connections of its own"
     if sender.traits.get("pool") == "off" or isinstance(pool, Disabled):
         never = f"{sender.name} opens a new connection for every request"
     elif pool_has_no_limit(sender) and isinstance(pool, Explicit | Unknown):
@@ -81,9 +128,10 @@ def sends_again(hop: Hop) -> str:
     """Which requests `hop` repeats on a fresh connection when a pooled one fails: "off", "idempotent", "all".
 
     Where nothing says so, nginx does as its default `proxy_next_upstream error timeout` has it (measured with
-    1.22: GET repeated, POST not), and other proxies repeat nothing (measured with Apache httpd 2.4.71).
+    1.22: GET repeated, POST not), CloudFront repeats GET and HEAD ("Request and response behavior for custom
+    origins" of its guide), and other proxies repeat nothing (measured with Apache httpd 2.4.71).
     """
-    return hop.traits.get("retries", "idempotent" if hop.product is Product.NGINX else "off")
+    return hop.traits.get("retries", "idempotent" if hop.product in _REPEAT_GET else "off")
 
 
 def answers_closed(path: RequestPath, sender: Hop) -> str:

@@ -29,8 +29,16 @@ CRASHED: Final = "rule-crashed"
 """The cause of the finding that a failing rule becomes."""
 
 _LEAST_MARGIN: Final = Duration.of(s=5)
-_SERVICES: Final = frozenset({Product.AWS_ALB, Product.AWS_ECS})
-"""Products without versions: their documented defaults hold for everybody."""
+_SERVICES: Final = frozenset({
+    Product.AWS_ALB, Product.AWS_CLOUDFRONT, Product.AWS_ECS, Product.AWS_NLB, Product.KUBERNETES,
+})  # fmt: skip
+"""Products whose documented defaults hold for everybody: without versions, or alike in all."""
+
+_IN_SOURCE: Final = frozenset({
+    Product.GO, Product.JETTY, Product.KESTREL, Product.NODEJS, Product.REACTOR_NETTY, Product.TOMCAT,
+    Product.UNDERTOW,
+})  # fmt: skip
+"""Products whose limits stand in the application's source or properties."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +148,17 @@ def balancer_of(path: RequestPath) -> Hop | None:
     return next((hop for hop in path.hops if hop.product is Product.AWS_ALB), None)
 
 
+def next_behind(path: RequestPath, hop: Hop) -> Hop | None:
+    """The hop that `hop` sends its requests to; None for the last."""
+    return next((link.upstream for link in path.links if link.downstream is hop), None)
+
+
 def closes_after_response(hop: Hop, idle: Setting | None) -> str:
     """Why `hop` keeps no connection open for a second request, in words; empty when it may keep one."""
+    if hop.product is Product.PHP_FPM:
+        return f"{hop.name} (PHP-FPM) speaks FastCGI, which knows no keep-alive timeout"
+    if hop.product is Product.UWSGI and idle is None:
+        return f"{hop.name} (uWSGI) closes every connection after its response, unless http-keepalive is set"
     if hop.product is Product.GUNICORN and hop.traits.get("worker_class") == "sync":
         return f"{hop.name} (gunicorn, sync workers) closes every connection after its response"
     match idle:
@@ -215,11 +232,25 @@ def supply(setting: Setting | None, product: Product) -> str:
         case Product.GUNICORN:
             flag = "--timeout" if setting.option == "timeout" else "--keep-alive"
             return (
-                f"write --worker-class and {flag} on gunicorn's command line: keepalign does not read"
-                " its configuration files"
+                f"write --worker-class and {flag} as plain values on gunicorn's command line or in its"
+                " configuration file, or give the folder of the file that was not read as a further PATH"
             )
-        case Product.UVICORN | Product.HYPERCORN | Product.NODEJS:
+        case Product.UVICORN | Product.HYPERCORN | Product.PUMA | Product.UWSGI:
             return f"write {setting.option} as a number where {product.value} is started"
+        case _ if product in _IN_SOURCE:
+            return f"write {setting.option} as a number where the server is made, or pin its version"
+        case Product.KUBERNETES | Product.INGRESS_NGINX:
+            return (
+                "write the number into the manifest; of a chart or overlay, give keepalign what"
+                " `helm template` or `kubectl kustomize` renders"
+            )
+        case Product.HAPROXY | Product.ENVOY | Product.TRAEFIK | Product.CADDY | Product.PHP_FPM:
+            return (
+                f"write {setting.option} as a number into the configuration, or give the folder of the file"
+                " that was not read as a further PATH"
+            )
+        case _ if not setting.origin.use.file.endswith((".tf", ".tf.json", ".tfvars")):
+            return f"write {setting.option} as a number in place, or as the default of its parameter"
         case _:
             return (
                 "write the number where Terraform finds it without being asked: in place, as the variable's"

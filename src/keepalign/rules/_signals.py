@@ -1,14 +1,15 @@
 """What a server does with its connections when the stop signal comes, as a table.
 
 Measured with requests in flight and idle keep-alive connections at the moment of the signal: nginx 1.22,
-Apache httpd 2.4.71, gunicorn 27.0.1, uvicorn 0.54.0, hypercorn 0.18.0, Node.js 20. A signal that is not in
-the table is not known, whatever its name suggests: what process 1 of a container has no handler for does
-nothing to it.
+Apache httpd 2.4.71, gunicorn 27.0.1, uvicorn 0.54.0, hypercorn 0.18.0, Node.js 20; the idle connections of
+HAProxy 2.6.12 and Puma 5.6.5. The rows of the other products rest on the page that each names. A signal that
+is not in the table is not known, whatever its name suggests: what process 1 of a container has no handler for
+does nothing to it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -37,7 +38,8 @@ class Reaction:
 
     Args:
         kind: what tells servers of one product apart: MPM (Apache), worker class (gunicorn; "uvicorn" for its
-            Uvicorn workers), the trait `graceful` (Node.js). Empty: every kind that has no row of its own.
+            Uvicorn workers), the trait `graceful` of what has its handler in the application. Empty: every
+            kind that has no row of its own.
     """
 
     product: Product
@@ -54,6 +56,18 @@ _GUNICORN: Final = "https://docs.gunicorn.org/en/stable/signals.html"
 _UVICORN: Final = "https://github.com/Kludex/uvicorn/blob/main/uvicorn/server.py"
 _HYPERCORN: Final = "https://github.com/pgjones/hypercorn/blob/main/src/hypercorn/asyncio/run.py"
 _NODEJS: Final = "https://nodejs.org/api/process.html#signal-events"
+_GO: Final = "https://pkg.go.dev/net/http#Server.Shutdown"
+_GO_SIGNAL: Final = "https://pkg.go.dev/os/signal#hdr-Default_behavior_of_signals_in_Go_programs"
+_SPRING: Final = "https://docs.spring.io/spring-boot/reference/web/graceful-shutdown.html"
+_KESTREL: Final = "https://learn.microsoft.com/en-us/dotnet/core/extensions/generic-host#host-shutdown"
+_PUMA: Final = "https://github.com/puma/puma/blob/main/docs/signals.md"
+_PHP_FPM: Final = "https://github.com/php/php-src/blob/master/sapi/fpm/php-fpm.8.in"
+_UWSGI: Final = "https://uwsgi-docs.readthedocs.io/en/latest/Management.html"
+_HAPROXY: Final = "https://docs.haproxy.org/3.2/management.html#4"
+_ENVOY: Final = "https://www.envoyproxy.io/docs/envoy/latest/operations/cli"
+_TRAEFIK: Final = "https://doc.traefik.io/traefik/reference/install-configuration/entrypoints/"
+_CADDY: Final = "https://caddyserver.com/docs/command-line#signals"
+_INGRESS: Final = "https://kubernetes.github.io/ingress-nginx/user-guide/cli-arguments/"
 
 # fmt: off
 REACTIONS: Final = (
@@ -85,6 +99,32 @@ REACTIONS: Final = (
     # server.close() ends when the last connection does: one that was busy then stays for its keep-alive.
     Reaction(Product.NODEJS, "SIGTERM", "on", Requests.FINISH, Idle.WAITED_PAST_GRACE, _NODEJS),
     Reaction(Product.NODEJS, "SIGTERM", "off", Requests.CUT, Idle.CLOSED, _NODEJS),
+    Reaction(Product.GO, "SIGTERM", "on", Requests.FINISH, Idle.CLOSED, _GO),
+    Reaction(Product.GO, "SIGTERM", "off", Requests.CUT, Idle.CLOSED, _GO_SIGNAL),
+    Reaction(Product.TOMCAT, "SIGTERM", "on", Requests.FINISH, Idle.NOT_KNOWN, _SPRING),
+    Reaction(Product.TOMCAT, "SIGTERM", "off", Requests.CUT, Idle.CLOSED, _SPRING),
+    Reaction(Product.JETTY, "SIGTERM", "on", Requests.FINISH, Idle.NOT_KNOWN, _SPRING),
+    Reaction(Product.JETTY, "SIGTERM", "off", Requests.CUT, Idle.CLOSED, _SPRING),
+    Reaction(Product.UNDERTOW, "SIGTERM", "on", Requests.FINISH, Idle.NOT_KNOWN, _SPRING),
+    Reaction(Product.UNDERTOW, "SIGTERM", "off", Requests.CUT, Idle.CLOSED, _SPRING),
+    Reaction(Product.REACTOR_NETTY, "SIGTERM", "on", Requests.FINISH, Idle.NOT_KNOWN, _SPRING),
+    Reaction(Product.REACTOR_NETTY, "SIGTERM", "off", Requests.CUT, Idle.CLOSED, _SPRING),
+    Reaction(Product.KESTREL, "SIGTERM", "", Requests.FINISH, Idle.NOT_KNOWN, _KESTREL),
+    Reaction(Product.PUMA, "SIGTERM", "", Requests.FINISH, Idle.CLOSED, _PUMA),
+    Reaction(Product.PHP_FPM, "SIGQUIT", "", Requests.FINISH, Idle.CLOSED, _PHP_FPM),
+    Reaction(Product.PHP_FPM, "SIGTERM", "", Requests.CUT, Idle.CLOSED, _PHP_FPM),
+    # SIGTERM reloads brutally, or stops like the others where die-on-term is set.
+    Reaction(Product.UWSGI, "SIGTERM", "", Requests.CUT, Idle.CLOSED, _UWSGI),
+    Reaction(Product.UWSGI, "SIGINT", "", Requests.CUT, Idle.CLOSED, _UWSGI),
+    Reaction(Product.UWSGI, "SIGQUIT", "", Requests.CUT, Idle.CLOSED, _UWSGI),
+    Reaction(Product.HAPROXY, "SIGUSR1", "", Requests.FINISH, Idle.CLOSED, _HAPROXY),
+    Reaction(Product.HAPROXY, "SIGTERM", "", Requests.CUT, Idle.CLOSED, _HAPROXY),
+    # What drains Envoy is asked over its admin port: the trait says that something does.
+    Reaction(Product.ENVOY, "SIGTERM", "on", Requests.FINISH, Idle.CLOSED, _ENVOY),
+    Reaction(Product.ENVOY, "SIGTERM", "", Requests.CUT, Idle.CLOSED, _ENVOY),
+    Reaction(Product.TRAEFIK, "SIGTERM", "", Requests.FINISH, Idle.CLOSED, _TRAEFIK),
+    Reaction(Product.CADDY, "SIGTERM", "", Requests.FINISH, Idle.CLOSED, _CADDY),
+    Reaction(Product.INGRESS_NGINX, "SIGTERM", "", Requests.FINISH, Idle.CLOSED, _INGRESS),
 )
 # fmt: on
 
@@ -105,7 +145,11 @@ def reaction_of(hop: Hop, signal: str) -> Reaction | None:
         source = "https://man7.org/linux/man-pages/man7/signal.7.html"
         return Reaction(hop.product, signal, "", Requests.CUT, Idle.CLOSED, source)
     rows = {r.kind: r for r in REACTIONS if (r.product, r.signal) == (hop.product, signal)}
-    return rows.get(_kind(hop)) or rows.get("")
+    row = rows.get(_kind(hop)) or rows.get("")
+    if row is None or row.requests is Requests.CUT or "closes_idle_on_stop" not in hop.traits:
+        return row
+    closes = hop.traits["closes_idle_on_stop"] == "yes"
+    return replace(row, idle=Idle.CLOSED if closes else Idle.WAITED_FOR)
 
 
 def gentle_signal(hop: Hop) -> str:
@@ -121,7 +165,5 @@ def _kind(hop: Hop) -> str:
         case Product.GUNICORN:
             name = hop.traits.get("worker_class", "sync").rpartition(".")[2].lower()
             return next((kind for start, kind in _WORKERS.items() if name.startswith(start)), "")
-        case Product.NODEJS:
-            return hop.traits.get("graceful", "")
         case _:
-            return ""
+            return hop.traits.get("graceful", "")

@@ -30,7 +30,7 @@ from keepalign.rules._limits import (
     longest_request,
     longest_silence,
 )
-from keepalign.rules._rule import Outcome, confidence_of, located, margin_over
+from keepalign.rules._rule import Outcome, balancer_of, confidence_of, located, margin_over
 from keepalign.units import Duration
 
 _SUPPLY: Final = "declare longest_silence in keepalign.toml, or pass --longest-silence"
@@ -48,10 +48,12 @@ def against_silence(
     *,
     joined: Iterable[Hop],
     helps: Helps = lambda waits, silence: None,
+    role: Role = Role.UPSTREAM_READ,
 ) -> Outcome:
     """What the rule `slug` says of `hop`, which gives up after `waits` without a byte.
 
-    Compared with the declared silence; where none is declared, with the limits further in.
+    Compared with the declared silence; where none is declared, with the limits further in. `role` is that of
+    the limit: one on the whole exchange ends what is silent as well.
     """
     declared = longest_silence(path.endpoints)
     if declared is None:
@@ -72,6 +74,7 @@ def against_silence(
         symptom=f"every time a response stays silent for {waits}, the application being still at work",
         other=f"{declared.who}: silent for up to {declared.value}",
         other_location=_of_declared(declared),
+        role=role,
     )  # fmt: skip
 
 
@@ -175,11 +178,13 @@ def _finding(
     symptom: str,
     other: str,
     other_location: Location,
+    role: Role = Role.UPSTREAM_READ,
 ) -> Finding:
     """`curable`: somebody declared what the hop should wait for, so that an edit is no guess."""
     sign = "<" if waits < silence else "="
-    if hop is not path.hops[0]:
-        symptom += f"; to {path.hops[0].name} it is the target's own answer"
+    front = balancer_of(path) or path.hops[0]
+    if path.hops.index(hop) > path.hops.index(front):
+        symptom += f"; to {front.name} it is the target's own answer"
     if first := first_in_front(path, hop, waits):
         symptom += f"; hidden for as long as {first.hop.name} gives up first, after {value_of(first.setting)}"
     return Finding(
@@ -202,7 +207,7 @@ def _finding(
         needs=(
             Need(
                 hop=hop.name,
-                role=Role.UPSTREAM_READ,
+                role=role,
                 setting=wait,
                 above=silence,
                 margin=margin_over(silence),

@@ -13,9 +13,9 @@ from keepalign.model.path import Hop, Product, RequestPath
 from keepalign.model.setting import Setting, Unknown, value_of
 from keepalign.model.timers import Role
 from keepalign.model.workload import Endpoint
-from keepalign.rules._limits import Declared, is_sync_worker, longest_request
+from keepalign.rules._limits import Declared, kills_worker, longest_request, may_kill_worker
 from keepalign.rules._rule import Outcome, confidence_of, located, margin_over, supply
-from keepalign.units import Duration
+from keepalign.units import ZERO, Duration
 
 SUPPLY = "declare longest_request and longest_silence in keepalign.toml, or pass --longest-request"
 
@@ -35,7 +35,7 @@ def each_worker(
         (hop, limit)
         for hop in path.hops
         if (limit := hop.settings.get(Role.HANDLER_TIMEOUT)) is not None
-        and (is_sync_worker(hop) or isinstance(limit, Unknown))
+        and (kills_worker(hop) or may_kill_worker(hop))
     ]
     if not workers:
         yield NotApplicable(slug, path.name, path.hops[-1].name, "no worker on this path limits a request")
@@ -81,15 +81,16 @@ def streaming_at(limit: Duration, endpoints: Iterable[Endpoint]) -> Declared | N
     )
 
 
-def struck(limit: Duration) -> str:
-    """When a limit strikes, in words: the master of gunicorn looks at its workers once a second."""
-    late = defaults.load(Product.GUNICORN).row("timeout").late_by
-    return f"{limit} to {limit + late} after it was taken up"
+def struck(hop: Hop, limit: Duration) -> str:
+    """When the limit of `hop` strikes, in words: gunicorn and uWSGI look at their workers once a second."""
+    rows = defaults.load(hop.product).for_role(Role.HANDLER_TIMEOUT)
+    late = max((row.late_by for row in rows), default=ZERO)
+    return f"{limit} to {limit + late} after it was taken up" if late else f"{limit} after it was taken up"
 
 
 def major(hop: Hop) -> int | None:
-    """The first number of a hop's version; None where it is not known."""
-    number = re.match(r"\d+", hop.version)
+    """The first number of the version of a gunicorn; None where it is not known, and of other servers."""
+    number = re.match(r"\d+", hop.version) if hop.product is Product.GUNICORN else None
     return int(number[0]) if number else None
 
 
@@ -104,10 +105,15 @@ def worker_finding(
     severity: Severity,
     title: str,
     symptom: Symptom,
+    role: Role = Role.HANDLER_TIMEOUT,
+    does: str = "kills the worker",
 ) -> Finding:
     """The finding that `hop` kills its worker after `limit`, before the request `longest` is done.
 
     The limit is one for all requests, so the need is that of the longest of them.
+
+    Args:
+        role, does: of the limit, and what `hop` does then, where that is no worker.
     """
     sign = "<" if limit < longest.value else "="
     whole = longest_request(path.endpoints) or longest
@@ -120,20 +126,20 @@ def worker_finding(
         ),
         ladder=Ladder.RESPONSE,
         symptom=symptom,
-        arithmetic=f"{limit} {sign} {longest.value}: {hop.name} ({setting.option}) kills the worker"
+        arithmetic=f"{limit} {sign} {longest.value}: {hop.name} ({setting.option}) {does}"
         + (f" {longest.value - limit} before" if limit < longest.value else " at the very moment when")
         + f" {longest.longest_one} is done",
         hop=hop.name,
         path=path.name,
         locations=(
-            located(setting, f"{hop.name} kills a worker that is at work for {limit}", hop.place),
+            located(setting, f"{hop.name} {_at(limit, role, does)}", hop.place),
             located(longest.setting, f"{longest.who}: up to {longest.value}"),
         ),
         margin=limit - longest.value,
         needs=(
             Need(
                 hop=hop.name,
-                role=Role.HANDLER_TIMEOUT,
+                role=role,
                 setting=setting,
                 above=whole.value,
                 margin=margin_over(whole.value),
@@ -141,3 +147,8 @@ def worker_finding(
             ),
         ),
     )
+
+
+def _at(limit: Duration, role: Role, does: str) -> str:
+    worker = role is Role.HANDLER_TIMEOUT
+    return f"kills a worker that is at work for {limit}" if worker else f"{does} after {limit}"

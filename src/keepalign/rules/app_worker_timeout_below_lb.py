@@ -79,7 +79,7 @@ from typing import Final
 
 from keepalign.model.checked import Ok
 from keepalign.model.finding import Ladder, Severity, Symptom, Undecided
-from keepalign.model.path import Hop, RequestPath, Stack
+from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import Setting, value_of
 from keepalign.model.timers import Role
 from keepalign.rules._limits import Declared, first_in_front, longest_request
@@ -134,9 +134,11 @@ def _answered(longest: Declared) -> str:
 
 
 def _symptom(path: RequestPath, hop: Hop, limit: Duration) -> Symptom:
-    when = f"every time a request has no answer {struck(limit)}: gunicorn kills its worker"
+    gunicorn = hop.product is Product.GUNICORN
+    who = "gunicorn" if gunicorn else hop.name
+    when = f"every time a request has no answer {struck(hop, limit)}: {who} kills its worker"
     version = major(hop)
-    if version is None or version >= _ANSWERS_SINCE:
+    if gunicorn and (version is None or version >= _ANSWERS_SINCE):
         return Symptom("500", hop.name, f"{when}, and the hops in front relay its last words")
     in_front = path.hops[: path.hops.index(hop)]
     if not in_front:

@@ -39,10 +39,19 @@ Raise the server's side above the balancer's idle timeout by a margin of 5 s or 
 | uvicorn | `--timeout-keep-alive 75` |
 | hypercorn | `--keep-alive 75` |
 | Node.js | `server.keepAliveTimeout = 75_000` |
+| Go | `IdleTimeout: 75 * time.Second`; without it `ReadTimeout` counts, without both nothing does |
+| Puma | `persistent_timeout 75` |
+| Tomcat | `keepAliveTimeout="75000"`; in Spring Boot `server.tomcat.keep-alive-timeout: 75s` |
+| Jetty, Undertow | `server.jetty.connection-idle-timeout`, `server.undertow.no-request-timeout` |
+| Kestrel | `Limits.KeepAliveTimeout`, 130 s by default |
+| HAProxy | `timeout http-keep-alive 75s` |
+| Envoy | `idle_timeout` of its `common_http_protocol_options`, an hour by default |
+| Traefik, Caddy | `respondingTimeouts.idleTimeout` (180 s), `timeouts idle` (5 min) |
 
-nginx closes idle connections early when a worker has hardly any connection left (`worker_connections`).
-uvicorn run by gunicorn takes gunicorn's `--keep-alive`, 2 s unless set. Node.js before 18.2 also needs a
-`server.headersTimeout` above its keep-alive timeout.
+PHP-FPM and uWSGI speak protocols of their own to a web server, which know no such timeout. nginx closes
+idle connections early when a worker has hardly any connection left (`worker_connections`). uvicorn run by
+gunicorn takes gunicorn's `--keep-alive`, 2 s unless set. Node.js before 18.2 also needs a
+`server.headersTimeout` above its keep-alive timeout: `headers-timeout-below-keepalive`.
 
 Apache httpd's event MPM closes idle connections early, whatever `KeepAliveTimeout` says, in two cases: when
 its pool of processes shrinks (keep `MaxSpareThreads` at or above `MaxRequestWorkers`), and when all threads

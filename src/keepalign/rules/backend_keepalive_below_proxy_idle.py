@@ -96,6 +96,7 @@ from keepalign.model.timers import Role
 from keepalign.rules._reuse import (
     Reuse,
     answers_closed,
+    http_links,
     pool_has_no_limit,
     reuse_on,
     sends_again,
@@ -111,7 +112,8 @@ _SEVERITY: Final = {"off": Severity.HIGH, "idempotent": Severity.MEDIUM, "all": 
 
 def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
     """One outcome per link behind an inner proxy."""
-    inner = [link for link in path.links if link.downstream.product is not Product.AWS_ALB]
+    in_front = (Product.AWS_ALB, Product.AWS_CLOUDFRONT)
+    inner = [link for link in http_links(path) if link.downstream.product not in in_front]
     if not inner:
         yield NotApplicable(SLUG, path.name, path.hops[-1].name, "no server behind an inner proxy")
     for link in inner:

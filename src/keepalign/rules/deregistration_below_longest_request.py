@@ -68,8 +68,9 @@ from keepalign.model.finding import (
     Symptom,
     Undecided,
 )
+from keepalign.model.lifecycle import Lifecycle
 from keepalign.model.path import Hop, Product, RequestPath, Stack
-from keepalign.model.setting import Setting, Unlimited, value_of
+from keepalign.model.setting import Disabled, Setting, Unlimited, value_of
 from keepalign.model.timers import Role
 from keepalign.rules import _aws
 from keepalign.rules._limits import Declared, endpoints_of, longest_request, same_target_group
@@ -80,6 +81,7 @@ from keepalign.rules._rule import (
     confidence_of,
     located,
     margin_over,
+    next_behind,
     nice,
     supply,
 )
@@ -97,6 +99,10 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
         return
     delay = path.lifecycle.deregistration_delay
     waits = value_of(delay)
+    if isinstance(delay, Disabled):
+        reason = "nothing takes a target out of use before it is stopped"
+        yield NotApplicable(SLUG, path.name, balancer.name, reason)
+        return
     if isinstance(delay, Unlimited):
         yield Ok(SLUG, path.name, balancer.name, "targets are never cut off")
         return
@@ -127,11 +133,16 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
             f"{delay.option} {waits} > {longest.value}, the longest request ({longest.who})",
         )  # fmt: skip
     else:
-        yield _finding(path, balancer, delay, waits, longest)
+        yield _finding(path, path.lifecycle, balancer, delay, waits, longest)
 
 
 def _finding(
-    path: RequestPath, balancer: Hop, delay: Setting, waits: Duration, longest: Declared | None
+    path: RequestPath,
+    lifecycle: Lifecycle,
+    balancer: Hop,
+    delay: Setting,
+    waits: Duration,
+    longest: Declared | None,
 ) -> Finding:
     at_once = "at once" if not waits else f"after {waits}"
     locations = [
@@ -142,16 +153,23 @@ def _finding(
             delay.site.span if delay.site is not None else None,
         )
     ]
+    # A group of its own for requests that no rule takes is usual, and often empty.
+    empty = path.hops[-1] is balancer and lifecycle.platform == Product.AWS_ALB
+    severity = Severity.LOW if empty and longest is None else Severity.HIGH
     if longest is None:
         # A silent request cannot outlive the balancer's own patience, so that is the room to give.
         need = _patience(balancer)
         confidence = Confidence.MEDIUM
         arithmetic = (
             f"{delay.option} {waits}: whatever is in flight is cut; nobody declared how long that takes"
+            + (", and nothing in the given folders registers targets there" if empty else "")
         )
     else:
         need = longest.value
-        confidence = confidence_of([(balancer, delay), (None, longest.setting)], path.hops[1:2])
+        behind = next_behind(path, balancer)
+        confidence = confidence_of(
+            [(balancer, delay), (None, longest.setting)], [behind] if behind is not None else ()
+        )
         sign = "<" if waits < need else "="
         arithmetic = (
             f"{waits} {sign} {need}: {delay.option} ends"
@@ -168,7 +186,7 @@ def _finding(
     return Finding(
         cause=SLUG,
         title="requests in flight are cut at every deploy",
-        severity=Severity.HIGH,
+        severity=severity,
         confidence=confidence,
         ladder=Ladder.SHUTDOWN,
         symptom=Symptom(

@@ -79,7 +79,6 @@ from keepalign.rules._rule import (
     confidence_of,
     located,
     margin_over,
-    supply,
 )
 from keepalign.rules._signals import Idle, Requests, reaction_of
 from keepalign.rules._stops import (
@@ -87,8 +86,8 @@ from keepalign.rules._stops import (
     Stop,
     ended_before,
     longest_through,
-    most_stop_timeout,
     stops_of,
+    unheard,
 )
 from keepalign.units import ZERO, Duration
 
@@ -113,6 +112,8 @@ def _does_not_wait(stop: Stop, path: RequestPath) -> str:
         return f"{front.name}, which connects to it, has ended before it gets {stop.signal}"
     if no_reuse := closes_after_response(hop, hop.settings.get(Role.SERVER_IDLE)):
         return no_reuse
+    if why := unheard(hop):
+        return why
     reaction = reaction_of(hop, stop.signal)
     if reaction is None:
         return ""
@@ -126,7 +127,7 @@ def _does_not_wait(stop: Stop, path: RequestPath) -> str:
 def _of_waiting(stop: Stop, path: RequestPath, stack: Stack) -> Outcome:
     hop, timeout = stop.hop, stop.step.stop_timeout
     reaction = reaction_of(hop, stop.signal)
-    keep, allowed = hop.settings.get(Role.SERVER_IDLE), value_of(timeout)
+    keep, allowed = hop.settings.get(Role.SERVER_IDLE), stop.room
     kept = value_of(keep)
     # The server's own grace ends the wait as well, where it does.
     capped = reaction is None or reaction.idle is not Idle.WAITED_PAST_GRACE
@@ -135,26 +136,20 @@ def _of_waiting(stop: Stop, path: RequestPath, stack: Stack) -> Outcome:
     shortest = min(waits, key=lambda pair: pair[0], default=None)
     if allowed is not None and shortest is not None and shortest[0] < allowed:
         waited, setting = shortest
-        return Ok(SLUG, path.name, hop.name, f"{setting.option} {waited} < {timeout.option} {allowed}")
-    unknown = [
-        (what, setting, product)
-        for what, setting, product, value in (
-            ("the stop timeout", timeout, Product.AWS_ECS, allowed),
-            ("the keep-alive timeout", keep, hop.product, kept),
-        )
-        if value is None and not isinstance(setting, Unlimited)
-    ]
-    if unknown:
-        what, missing, product = unknown[0]
-        reason = getattr(missing, "reason", "")
-        return Undecided(
-            cause=SLUG,
-            path=path.name,
-            hop=hop.name,
-            reason=f"{what} of {hop.name} is unknown" + (f": {reason}" if reason else ""),
-            supply=supply(missing, product),
-            span=missing.origin.use if missing is not None else hop.place,
-        )
+        text = f"{setting.option} {waited} < {timeout.option} {allowed}{stop.less_pre_stop}"
+        return Ok(SLUG, path.name, hop.name, text)
+    if stop.pre_stop and allowed is not None and not allowed:
+        text = f"preStop leaves {hop.name} no time at all: see stop-timeout-below-drain"
+        return NotApplicable(SLUG, path.name, hop.name, text)
+    if reaction is not None and reaction.idle is Idle.NOT_KNOWN and hop.product is not Product.APACHE_HTTPD:
+        # No request is lost by it, and nobody could supply what is missing.
+        label = defaults.load(hop.product).label
+        text = f"whether {hop.name} ({label}) waits for idle connections on {stop.signal} is not known"
+        return NotApplicable(SLUG, path.name, hop.name, text)
+    if allowed is None or (kept is None and not isinstance(keep, Unlimited)):
+        # Another rule asks for it, and no request is lost by this one.
+        what = "stop timeout" if allowed is None else "keep-alive timeout"
+        return NotApplicable(SLUG, path.name, hop.name, f"the {what} of {hop.name} is unknown")
     if reaction is None or reaction.idle is Idle.NOT_KNOWN:
         return Undecided(
             cause=SLUG,
@@ -165,7 +160,6 @@ def _of_waiting(stop: Stop, path: RequestPath, stack: Stack) -> Outcome:
             supply=_supply(hop.product, timeout),
             span=hop.place,
         )
-    assert allowed is not None  # else it is among the unknown
     longest = longest_through(hop, path, stack)
     return _finding(stop, path, timeout, allowed, shortest, longest.value if longest is not None else None)
 
@@ -192,9 +186,8 @@ def _finding(
     killed = f"{hop.name} is killed {allowed} after {stop.signal}"
     # A default is written nowhere: where it could be is in the container, at least.
     locations = [located(timeout, killed, timeout.site.span if timeout.site is not None else hop.place)]
-    most = most_stop_timeout()
     if shortest is None:
-        waited, need = "without end", most
+        waited, need = "without end", stop.most or allowed
         arithmetic = f"{hop.name} waits for idle connections {waited}, and {timeout.option} is {allowed}"
         confidence = confidence_of([(None, timeout)], [hop])
         locations.append(Location(hop.place, f"{hop.name} keeps idle connections {waited}"))
@@ -204,11 +197,11 @@ def _finding(
         arithmetic = (
             f"{need} {sign} {allowed}: {hop.name} ({setting.option}) waits for idle connections"
             + (f" {need - allowed} longer than" if need > allowed else " just as long as")
-            + f" {timeout.option} allows"
+            + f" {timeout.option} allows{stop.less_pre_stop}"
         )
         confidence = confidence_of([(None, timeout), (hop, setting)], [hop])
         locations.append(located(setting, f"{hop.name} waits {need} for idle connections", hop.place))
-    needs = _needs(stop, allowed, need, longest)
+    needs = _needs(stop, allowed, need, longest, endless=shortest is None)
     return Finding(
         cause=SLUG,
         title=f"idle connections keep {hop.name} until it is killed",
@@ -231,24 +224,29 @@ def _finding(
         if needs
         else Mitigation(
             command="",
-            cost=f"no stop timeout is long enough for {need}: Fargate takes at most {most}. A grace of the"
-            " server itself, above the longest request and below the stop timeout, ends the wait",
+            cost="no stop timeout is long enough"
+            + (f": Fargate takes at most {stop.most}." if stop.most else ".")
+            + " A grace of the server itself, above the longest request and below the stop timeout, ends the"
+            " wait",
             undo="",
         ),
     )
 
 
-def _needs(stop: Stop, allowed: Duration, wait: Duration, longest: Duration | None) -> tuple[Need, ...]:
+def _needs(
+    stop: Stop, allowed: Duration, wait: Duration, longest: Duration | None, *, endless: bool
+) -> tuple[Need, ...]:
     """A longer stop timeout; where none is long enough, a grace that ends the wait and requests fit in."""
     hop, timeout, grace = stop.hop, stop.step.stop_timeout, stop.hop.settings.get(Role.SHUTDOWN_GRACE)
-    if wait < most_stop_timeout():
+    if stop.takes(wait) and not endless:
         why = "longer than idle connections stay open"
-        return (Need(hop.name, Role.STOP_TIMEOUT, timeout, wait, margin_over(wait), why),)
+        above = wait + (stop.pre_stop or ZERO)
+        return (Need(hop.name, Role.STOP_TIMEOUT, timeout, above, margin_over(wait), why),)
     reaction = reaction_of(hop, stop.signal)
     ends_it = reaction is not None and reaction.idle is Idle.WAITED_FOR and isinstance(grace, Unlimited)
     if grace is None or not ends_it or longest is None:
         return ()
-    for room in (allowed, most_stop_timeout()):
+    for room in (allowed, *([stop.most] if stop.most is not None else [])):
         below = _floor(room - margin_over(room))
         if below > longest:
             why = "ends the wait for idle connections before the kill"
@@ -270,7 +268,8 @@ def _when(path: RequestPath) -> str:
     balancer = balancer_of(path)
     reused = value_of(balancer.settings.get(Role.UPSTREAM_POOL_IDLE)) if balancer is not None else None
     delay = value_of(path.lifecycle.deregistration_delay) if path.lifecycle is not None else None
-    if balancer is not None and reused is not None and delay is not None and delay > reused:
+    on_ecs = path.lifecycle is not None and path.lifecycle.platform == Product.AWS_ECS
+    if on_ecs and balancer is not None and reused is not None and delay is not None and delay > reused:
         return (
             f"wherever {TOGETHER}; in a rolling update {balancer.name} has closed its own by then"
             f" (deregistration delay {delay}, idle timeout {reused})"

@@ -74,12 +74,12 @@ from typing import Final
 from keepalign.model.checked import NotApplicable, Ok
 from keepalign.model.finding import Finding, Ladder, Need, Severity, Symptom
 from keepalign.model.ladder import Mark
-from keepalign.model.path import Link, RequestPath, Stack
-from keepalign.model.setting import value_of
+from keepalign.model.path import Link, Product, RequestPath, Stack
+from keepalign.model.setting import Setting, value_of
 from keepalign.model.timers import Role
-from keepalign.rules._reuse import THIN, answers_closed, reuse_on
+from keepalign.rules._reuse import THIN, answers_closed, http_links, reuse_on, shorter_pool
 from keepalign.rules._rule import Outcome, Rule, confidence_of, located, margin_over
-from keepalign.units import Duration
+from keepalign.units import ZERO, Duration
 
 SLUG: Final = "keepalive-margin-thin"
 
@@ -88,9 +88,10 @@ _SECOND: Final = Duration.of(s=1)
 
 def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
     """One outcome per link."""
-    if not path.links:
+    links = http_links(path)
+    if not links:
         yield NotApplicable(SLUG, path.name, path.hops[0].name, "no two hops on this path")
-    for link in path.links:
+    for link in links:
         yield _one(path, link)
 
 
@@ -139,17 +140,20 @@ def _one(path: RequestPath, link: Link) -> Outcome:
             located(pool, f"{sender.name} re-uses it for up to {pooled}", sender.place),
         ),
         margin=margin,
-        needs=(
-            Need(
-                hop=receiver.name,
-                role=Role.SERVER_IDLE,
-                setting=keep,
-                above=pooled,
-                margin=margin_over(pooled),
-                why=f"longer than {sender.name} re-uses an idle connection, by a margin",
-            ),
-        ),
+        needs=_needs(link, pool, keep, pooled),
     )
+
+
+def _needs(link: Link, pool: Setting, keep: Setting, pooled: Duration) -> tuple[Need, ...]:
+    """A longer keep-alive timeout. A balancer's limits responses too: there the pool has to come down."""
+    sender, receiver = link.downstream, link.upstream
+    if receiver.product is Product.AWS_ALB:
+        most = shorter_pool(value_of(keep) or ZERO)
+        why = f"shorter than {receiver.name} keeps an idle connection, by a margin"
+        need = Need(sender.name, Role.UPSTREAM_POOL_IDLE, pool, ZERO, ZERO, why, at_most=most)
+        return (need,) if most < pooled else ()
+    why = f"longer than {sender.name} re-uses an idle connection, by a margin"
+    return (Need(receiver.name, Role.SERVER_IDLE, keep, pooled, margin_over(pooled), why),)
 
 
 RULE: Final = Rule(

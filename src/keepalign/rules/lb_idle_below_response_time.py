@@ -72,6 +72,7 @@ from keepalign.rules._rule import (
     balancer_of,
     closes_after_response,
     margin_over,
+    next_behind,
     nice,
     supply,
 )
@@ -103,7 +104,7 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
 
     yield against_silence(
         SLUG, path, balancer, wait, waits,
-        joined=path.hops[1:2],
+        joined=[behind] if (behind := next_behind(path, balancer)) is not None else (),
         helps=lambda waits, silence: _mitigation(path, balancer, waits, silence),
     )  # fmt: skip
 
@@ -119,7 +120,7 @@ def _mitigation(path: RequestPath, balancer: Hop, waits: Duration, silence: Dura
             undo="",
         )
     value = min(value, most or value)
-    behind = next((link.upstream for link in path.links if link.downstream is balancer), None)
+    behind = next_behind(path, balancer)
     keep = behind.settings.get(Role.SERVER_IDLE) if behind is not None else None
     kept = value_of(keep)
     if behind is None or closes_after_response(behind, keep):

@@ -3,10 +3,11 @@
 ## What it detects
 
 The read timeout of a proxy between the balancer and the application is not above the longest silence of a
-response: the declared `longest_silence` of the requests on this path. Equal values count. Each proxy of the
-path is judged by itself. Where nothing is declared, the smallest limit that somebody *set* further in is
-compared instead, with low severity and confidence: it says how long a response may be silent, not how long
-one is, so `keepalign fix` changes nothing for it. Without either the answer is unknown.
+response: the declared `longest_silence` of the requests on this path. Equal values count. A limit on the
+whole exchange (Envoy `timeout`) also has to be above the `longest_request` of what declares no silence. Each
+proxy of the path is judged by itself. Where nothing is declared, the smallest limit that somebody *set*
+further in is compared instead, with low severity and confidence: it says how long a response may be silent,
+not how long one is, so `keepalign fix` changes nothing for it. Without either the answer is unknown.
 
 ## Why it fails
 
@@ -38,6 +39,10 @@ Raise the read timeout above the longest silence by a margin of 5 s or 10 %, whi
 | --- | --- |
 | Apache httpd | `timeout=30` on the `ProxyPass` line, else `ProxyTimeout 30`, else `Timeout 30` |
 | nginx | `proxy_read_timeout 30s;` |
+| ingress-nginx | annotation `nginx.ingress.kubernetes.io/proxy-read-timeout: "30"` |
+| HAProxy | `timeout server 30s` |
+| Envoy | `timeout: 30s` of the route, for the whole exchange (15 s when nobody sets it) |
+| Traefik | `forwardingTimeouts.responseHeaderTimeout` (none when nobody sets it) |
 
 Apache takes whole seconds and reads the digits alone: `500ms` means 500 s. `ProxyPass` lines with the same
 backend URL share one worker, and the `timeout=` of the first line holds for all of them.
@@ -67,30 +72,34 @@ from collections.abc import Iterator
 from typing import Final
 
 from keepalign.model.checked import NotApplicable, Ok
-from keepalign.model.finding import Ladder, Severity, Undecided
+from keepalign.model.finding import Ladder, Severity, Symptom, Undecided
 from keepalign.model.path import Hop, RequestPath, Stack
-from keepalign.model.setting import Unlimited, value_of
+from keepalign.model.setting import Disabled, Setting, Unlimited, value_of
 from keepalign.model.timers import Role
-from keepalign.rules._limits import proxies
+from keepalign.rules._limits import Declared, answer_of, proxies
 from keepalign.rules._rule import Outcome, Rule, supply
 from keepalign.rules._silence import against_silence
+from keepalign.rules._workers import silent_at, worker_finding
+from keepalign.units import Duration
 
 SLUG: Final = "proxy-read-below-app-timeout"
 
 
 def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
-    """One outcome per proxy of this path."""
+    """One outcome per limit of a proxy of this path: on silence, or on a whole exchange."""
     inner = proxies(path)
     if not inner:
         yield NotApplicable(SLUG, path.name, path.hops[-1].name, "no proxy behind the balancer on this path")
     for proxy in inner:
-        yield _one(path, proxy)
+        for role in (Role.UPSTREAM_READ, Role.UPSTREAM_TOTAL):
+            if (wait := proxy.settings.get(role)) is not None:
+                yield _one(path, proxy, role, wait)
 
 
-def _one(path: RequestPath, proxy: Hop) -> Outcome:
-    wait = proxy.settings[Role.UPSTREAM_READ]
+def _one(path: RequestPath, proxy: Hop, role: Role, wait: Setting) -> Outcome:
     waits = value_of(wait)
-    if isinstance(wait, Unlimited):
+    off = isinstance(wait, Disabled) or (waits is not None and not waits)
+    if isinstance(wait, Unlimited) or (role is Role.UPSTREAM_TOTAL and off):
         return Ok(SLUG, path.name, proxy.name, f"{proxy.name} ({wait.option}) never gives up")
     if waits is None:
         return Undecided(
@@ -102,16 +111,33 @@ def _one(path: RequestPath, proxy: Hop) -> Outcome:
             supply=supply(wait, proxy.product),
             span=wait.origin.use,
         )
+    if role is Role.UPSTREAM_TOTAL and (longest := _longer_than(waits, path)) is not None:
+        return worker_finding(
+            SLUG, path, proxy, wait, waits, longest,
+            severity=Severity.HIGH,
+            title=f"{proxy.name} gives up on {longest.who} before the answer is there",
+            symptom=Symptom(
+                answer_of(proxy), proxy.name,
+                f"every time a response has not begun after {waits}; one that has is cut short",
+            ),
+            role=role,
+            does="ends the whole exchange",
+        )  # fmt: skip
     # The declaration speaks of this path's requests, so the path has to be right as far as this proxy.
     joined = path.hops[1 : path.hops.index(proxy) + 1]
-    return against_silence(SLUG, path, proxy, wait, waits, joined=joined)
+    return against_silence(SLUG, path, proxy, wait, waits, joined=joined, role=role)
+
+
+def _longer_than(limit: Duration, path: RequestPath) -> Declared | None:
+    """The longest declared request that outlasts a limit on the whole, though nobody declared its silence."""
+    return silent_at(limit, [e for e in path.endpoints if e.longest_silence is None])
 
 
 RULE: Final = Rule(
     slug=SLUG,
     severity=Severity.HIGH,
     ladder=Ladder.RESPONSE,
-    roles=(Role.UPSTREAM_READ, Role.HANDLER_TIMEOUT),
+    roles=(Role.UPSTREAM_READ, Role.UPSTREAM_TOTAL, Role.HANDLER_TIMEOUT),
     since="0.1.0",
     page=__doc__ or "",
     check=check,

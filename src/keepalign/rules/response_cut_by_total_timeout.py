@@ -69,7 +69,7 @@ from typing import Final
 from keepalign.model.checked import NotApplicable, Ok
 from keepalign.model.finding import Ladder, Severity, Symptom, Undecided
 from keepalign.model.path import Hop, RequestPath, Stack
-from keepalign.model.setting import Setting
+from keepalign.model.setting import Disabled, Setting, Unlimited, value_of
 from keepalign.model.timers import Role
 from keepalign.rules._limits import longest_request
 from keepalign.rules._rule import Outcome, Rule
@@ -86,8 +86,41 @@ _WRITES_INTO_BODY: Final = range(22, 27)
 
 
 def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
-    """One outcome per worker limit of this path."""
-    yield from each_worker(SLUG, path, partial(_judge, path), told_by=_ASKED_BY)
+    """One outcome per worker limit of this path, and one per proxy that limits a whole exchange."""
+    totals = [
+        (hop, limit) for hop in path.hops if (limit := hop.settings.get(Role.UPSTREAM_TOTAL)) is not None
+    ]
+    if not totals or any(Role.HANDLER_TIMEOUT in hop.settings for hop in path.hops):
+        yield from each_worker(SLUG, path, partial(_judge, path), told_by=_ASKED_BY)
+    for hop, limit in totals:
+        yield _of_total(path, hop, limit)
+
+
+def _of_total(path: RequestPath, hop: Hop, setting: Setting) -> Outcome:
+    limit = value_of(setting)
+    if isinstance(setting, Unlimited | Disabled) or (limit is not None and not limit):
+        return Ok(SLUG, path.name, hop.name, f"{hop.name} ({setting.option}) limits no whole response")
+    if limit is None:
+        text = f"when {hop.name} ends a response is unknown: see proxy-read-below-app-timeout"
+        return NotApplicable(SLUG, path.name, hop.name, text)
+    longest = streaming_at(limit, path.endpoints)
+    if longest is None:
+        if longest_request(path.endpoints) is None:
+            return NotApplicable(
+                SLUG, path.name, hop.name, "no request is declared: see proxy-read-below-app-timeout"
+            )
+        return Ok(SLUG, path.name, hop.name, f"{setting.option} {limit}: no declared response streams longer")
+    return worker_finding(
+        SLUG, path, hop, setting, limit, longest,
+        severity=Severity.HIGH,
+        title=f"{hop.name} cuts {longest.longest_one} off in the middle of the response",
+        symptom=Symptom(
+            "200", hop.name,
+            f"with a body cut short, every time a response still streams after {limit}; no log shows a 5xx",
+        ),
+        role=Role.UPSTREAM_TOTAL,
+        does="ends the whole exchange",
+    )  # fmt: skip
 
 
 def _judge(path: RequestPath, hop: Hop, setting: Setting, limit: Duration) -> Outcome:
@@ -112,7 +145,9 @@ def _judge(path: RequestPath, hop: Hop, setting: Setting, limit: Duration) -> Ou
                 span=setting.origin.literal,
             )
         return Ok(SLUG, path.name, hop.name, f"{setting.option} {limit}: no declared response streams longer")
-    text = f"with a body cut short, every time a response still streams {struck(limit)}; no log shows a 5xx"
+    text = (
+        f"with a body cut short, every time a response still streams {struck(hop, limit)}; no log shows a 5xx"
+    )
     if major(hop) in _WRITES_INTO_BODY:
         text += f", and gunicorn {hop.version} writes an error page into the body"
     return worker_finding(

@@ -27,7 +27,17 @@ the whole deregistration delay before it sends the signal. Requests that are sti
 cut by the balancer, which is `deregistration-below-longest-request`. The stop timeout counts wherever
 both come together: a Spot interruption (AWS says of Fargate Spot that a task may even stay registered
 until it has stopped), `StopTask`, a task that ends because one of its containers has crashed. That is
-why the severity is medium.
+why the severity is medium on ECS.
+
+Kubernetes sends the signal when `preStop` is over, whatever is still in flight, at every rollout. Its
+`terminationGracePeriodSeconds` (30 s when nobody sets it) counts from the begin of `preStop`: with 30 s and
+a `preStop` of 20 s the server has 10 s. There the severity is high, unless `preStop` is longer than the
+longest request. A `preStop` that takes all of it is told even where no request is declared, with low
+severity: SIGKILL comes together with the signal.
+
+Docker Compose kills after `stop_grace_period` (10 s when nobody sets it), and takes nothing out of use before
+it sends the signal: every `docker compose up` that replaces the container meets what is in flight. Where
+supervisord runs the server, its `stopwaitsecs` (10 s) ends it, if that is shorter.
 
 ## Example
 
@@ -36,8 +46,9 @@ why the severity is medium.
 ## Fix
 
 Set `stopTimeout` above the longest request by a margin of 5 s or 10 %, whichever is more; Fargate takes
-2 to 120 s. It costs nothing when the server ends earlier. The server's own grace has to be as long:
-`no-graceful-shutdown` compares that.
+2 to 120 s. On Kubernetes `terminationGracePeriodSeconds` needs the time of `preStop` on top. It costs
+nothing when the server ends earlier. The server's own grace has to be as long: `no-graceful-shutdown`
+compares that.
 
 For requests of 120 s and longer no stop timeout is long enough. Hand them to a queue whose workers can
 start over, answer 202 and let the client ask again, or let the client resume.
@@ -57,8 +68,13 @@ documented and `ECS_CONTAINER_STOP_TIMEOUT` of the agent stands in for an unset 
   <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>
 - Amazon ECS, connection draining (the order of the steps):
   <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/load-balancer-connection-draining.html>
+- Docker Compose, `stop_grace_period`: <https://docs.docker.com/reference/compose-file/services/>
+- supervisord, `stopwaitsecs`: <https://supervisord.org/configuration.html>
 - Amazon ECS, `ContainerDependency` (stopped in reverse):
   <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDependency.html>
+- Kubernetes, termination of pods:
+  <https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination>
+- A preStop delay that left no time: <https://github.com/kubernetes/kubernetes/issues/74160>
 - AWS re:Post, Spot termination notices of Fargate tasks:
   <https://repost.aws/knowledge-center/fargate-spot-termination-notice>
 """
@@ -68,6 +84,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from keepalign import defaults
 from keepalign.model.checked import NotApplicable, Ok
 from keepalign.model.finding import (
     Confidence,
@@ -76,27 +93,28 @@ from keepalign.model.finding import (
     Mitigation,
     Need,
     Severity,
-    Symptom,
     Undecided,
 )
 from keepalign.model.path import Product, RequestPath, Stack
 from keepalign.model.setting import Explicit, Setting, Unknown, value_of
 from keepalign.model.timers import Role
 from keepalign.rules._limits import Declared
-from keepalign.rules._rule import Outcome, Rule, balancer_of, confidence_of, located, margin_over, supply
+from keepalign.rules._rule import Outcome, Rule, confidence_of, located, margin_over, supply
 from keepalign.rules._signals import Requests, reaction_of
 from keepalign.rules._stops import (
     SPOT_NOTICE,
     Stop,
+    cut_by_stop,
+    drained_before,
     ended_before,
     in_flight_when,
     location_of,
     longest_through,
-    most_stop_timeout,
+    platform_product,
     stop_seconds,
     stops_of,
 )
-from keepalign.units import Duration
+from keepalign.units import ZERO, Duration
 
 SLUG: Final = "stop-timeout-below-drain"
 _DECLARE: Final = "declare longest_request in keepalign.toml, or pass --longest-request"
@@ -123,24 +141,28 @@ def _of_stop(stop: Stop, path: RequestPath, stack: Stack) -> Outcome:
         return NotApplicable(
             SLUG, path.name, hop.name, f"{stop.signal} ends the running requests of {hop.name} at once"
         )
-    allowed = value_of(timeout)
+    allowed = stop.room
     if allowed is None:
-        reason = getattr(timeout, "reason", "")
+        missing = stop.unknown
+        reason = getattr(missing, "reason", "")
         return Undecided(
             cause=SLUG,
             path=path.name,
             hop=hop.name,
-            reason=f"the stop timeout of {hop.name} is unknown" + (f": {reason}" if reason else ""),
-            supply=supply(timeout, Product.AWS_ECS),
-            span=timeout.origin.use,
+            reason=f"the {'stop timeout' if missing is timeout else 'preStop delay'} of {hop.name} is unknown"
+            + (f": {reason}" if reason else ""),
+            supply=supply(missing, platform_product(stop.platform)),
+            span=missing.origin.use,
         )
     longest = longest_through(hop, path, stack)
     grace = value_of(stop.grace)
+    room = f"{timeout.option} {allowed}{stop.less_pre_stop}"
+    if drained := drained_before(stop, longest):
+        return Ok(SLUG, path.name, hop.name, drained)
     if grace is not None and allowed > grace:
-        text = f"{timeout.option} {allowed} > {grace}, after which {hop.name} ends them itself"
-        return Ok(SLUG, path.name, hop.name, text)
+        return Ok(SLUG, path.name, hop.name, f"{room} > {grace}, after which {hop.name} ends them itself")
     if longest is not None and allowed > longest.value:
-        text = f"{timeout.option} {allowed} > {longest.value}, the longest request ({longest.who})"
+        text = f"{room} > {longest.value}, the longest request ({longest.who})"
         return Ok(SLUG, path.name, hop.name, text)
     if isinstance(stop.grace, Unknown):
         return Undecided(
@@ -151,6 +173,8 @@ def _of_stop(stop: Stop, path: RequestPath, stack: Stack) -> Outcome:
             supply=supply(stop.grace, hop.product),
             span=stop.grace.origin.use,
         )
+    if longest is None and not isinstance(stop.grace, Explicit) and stop.pre_stop and not allowed:
+        return _nothing_left(stop, path, timeout, stop.pre_stop)
     if longest is None and not isinstance(stop.grace, Explicit):
         return Undecided(
             cause=SLUG,
@@ -185,35 +209,37 @@ def _finding(
         limit, what = grace, f"its own grace ({stop.grace.option}) is over"
         compared.append(stop.grace)
         locations.append(located(stop.grace, f"{hop.name} lets requests finish for {grace}", hop.place))
+    if stop.step.pre_stop is not None and stop.pre_stop:
+        locations.append(located(stop.step.pre_stop, f"preStop takes {stop.pre_stop} of it", stop.step.place))
     if longest is not None:
         locations.append(location_of(longest))
 
     # The grace is to be as long as the longest request, too, so that is the room to give; if it can be given.
-    need = longest.value if longest is not None and longest.value < most_stop_timeout() else limit
-    solvable = need < most_stop_timeout()
-    sender = balancer_of(path)
+    need = longest.value if longest is not None and stop.takes(longest.value) else limit
+    solvable = stop.takes(need)
+    before = stop.pre_stop or ZERO
     undeclared = f"; nobody declared whether one takes that long ({_DECLARE})" if longest is None else ""
     return Finding(
         cause=SLUG,
         title=f"{hop.name} is killed before its requests are done",
-        severity=Severity.MEDIUM if longest is not None else Severity.LOW,
+        severity=stop.severity if longest is not None else Severity.LOW,
         confidence=(
             confidence_of([(None, timeout), (hop, compared[1])], [hop])
             if longest is not None
             else Confidence.LOW
         ),
         ladder=Ladder.SHUTDOWN,
-        symptom=Symptom(
-            "502",
-            sender.name if sender is not None else hop.name,
+        symptom=cut_by_stop(
+            path,
+            hop,
             f"for every request still in flight {allowed} after the stop signal, {in_flight_when(path)}"
             + undeclared,
         ),
         arithmetic=(
-            f"{allowed} {'<' if allowed < limit else '='} {limit}: {timeout.option} ends"
+            f"{allowed} {'<' if allowed < limit else '='} {limit}: {timeout.option}{stop.less_pre_stop} ends"
             + (f" {limit - allowed} before" if allowed < limit else " at the very moment when")
             + f" {what}"
-            + _adds_up(path, allowed)
+            + (_adds_up(path, allowed) if stop.platform == Product.AWS_ECS else "")
         ),
         hop=hop.name,
         path=path.name,
@@ -224,14 +250,63 @@ def _finding(
                 hop=hop.name,
                 role=Role.STOP_TIMEOUT,
                 setting=timeout,
-                above=need,
+                above=need + before,
                 margin=margin_over(need),
-                why="longer than what must end after the stop signal",
+                why="longer than what must end after the stop signal"
+                + (f", and {before} of preStop before it" if before else ""),
             ),
         )
         if solvable
         else (),
-        mitigation=None if solvable else _beyond(need),
+        mitigation=None
+        if solvable
+        else Mitigation(
+            command="", cost=f"no stop timeout is long enough for {need}: {stop.beyond(need)}", undo=""
+        ),
+    )
+
+
+def _nothing_left(stop: Stop, path: RequestPath, timeout: Setting, before: Duration) -> Finding:
+    """`preStop` takes it all. How long requests take does not matter then: none has any time."""
+    hop, whole = stop.hop, value_of(timeout) or ZERO
+    # What Kubernetes gives where nobody sets anything.
+    usual = defaults.load(Product.KUBERNETES).row("terminationGracePeriodSeconds").default
+    assert usual is not None  # defaults/kubernetes.toml has it
+    return Finding(
+        cause=SLUG,
+        title=f"preStop leaves {hop.name} no time after {stop.signal}",
+        severity=Severity.LOW,
+        confidence=confidence_of([(None, timeout)], [hop]),
+        ladder=Ladder.SHUTDOWN,
+        symptom=cut_by_stop(
+            path,
+            hop,
+            f"for every request still in flight when preStop is over, {in_flight_when(path)}; nobody declared"
+            f" whether one takes that long ({_DECLARE})",
+        ),
+        arithmetic=f"{whole} {'<' if whole < before else '='} {before}: preStop counts inside"
+        f" {timeout.option}, and SIGKILL comes together with {stop.signal}",
+        hop=hop.name,
+        path=path.name,
+        locations=(
+            located(timeout, f"{hop.name} is killed {whole} after its end has begun", stop.step.place),
+            *(
+                [located(s, f"preStop takes {before} of it", stop.step.place)]
+                if (s := stop.step.pre_stop)
+                else []
+            ),
+        ),
+        margin=whole - before,
+        needs=(
+            Need(
+                hop=hop.name,
+                role=Role.STOP_TIMEOUT,
+                setting=timeout,
+                above=before,
+                margin=usual,
+                why="long enough for what runs, behind preStop",
+            ),
+        ),
     )
 
 
@@ -244,18 +319,9 @@ def _adds_up(path: RequestPath, allowed: Duration) -> str:
     return f"; the containers of this task stop one after the other, in up to {total}{spot}"
 
 
-def _beyond(need: Duration) -> Mitigation:
-    return Mitigation(
-        command="",
-        cost=f"no stop timeout is long enough for {need}: Fargate takes at most {most_stop_timeout()}. Hand"
-        " such requests to a queue whose workers can start over, or answer 202 and let the client ask again",
-        undo="",
-    )
-
-
 RULE: Final = Rule(
     slug=SLUG,
-    severity=Severity.MEDIUM,
+    severity=Severity.HIGH,
     ladder=Ladder.SHUTDOWN,
     roles=(Role.STOP_TIMEOUT, Role.SHUTDOWN_GRACE),
     since="0.1.0",

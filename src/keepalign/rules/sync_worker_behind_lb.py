@@ -70,15 +70,12 @@ from typing import Final
 
 from keepalign.model.checked import NotApplicable, Ok
 from keepalign.model.finding import Finding, Ladder, Location, Severity, Symptom, Undecided
-from keepalign.model.path import Product, RequestPath, Stack
-from keepalign.rules._limits import is_sync_worker
+from keepalign.model.path import Hop, Product, RequestPath, Stack
+from keepalign.rules._limits import UNKNOWN_CLASS, is_sync_worker
 from keepalign.rules._rule import Outcome, Rule, confidence_of
 from keepalign.units import ZERO
 
 SLUG: Final = "sync-worker-behind-lb"
-
-_NOT_KNOWN: Final = "*"
-"""The worker class where the command line does not settle it."""
 
 
 def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
@@ -89,16 +86,19 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
         return
     balancer, server = link.downstream, link.upstream
     if server.product is not Product.GUNICORN:
-        yield NotApplicable(SLUG, path.name, server.name, f"{server.name} serves many clients per process")
+        text = f"{server.name} serves many clients per process"
+        if server.product is Product.UWSGI:
+            text = f"whether the router of {server.name} (uWSGI) takes requests in is not read"
+        yield NotApplicable(SLUG, path.name, server.name, text)
         return
-    if server.traits.get("worker_class") == _NOT_KNOWN:
+    if server.traits.get("worker_class") == UNKNOWN_CLASS:
         yield Undecided(
             cause=SLUG,
             path=path.name,
             hop=server.name,
             reason=f"which worker class {server.name} runs is unknown",
-            supply="write --worker-class on gunicorn's command line: keepalign does not read its"
-            " configuration files",
+            supply="write --worker-class as a plain value on gunicorn's command line or in its configuration"
+            " file",
             span=server.place,
         )
         return
@@ -107,7 +107,11 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
         return
     count = server.traits.get("workers", "")
     workers = f"{count} sync worker{'' if count == '1' else 's'}" if count else "sync workers"
-    yield Finding(
+    yield _finding(path, balancer, server, count, workers)
+
+
+def _finding(path: RequestPath, balancer: Hop, server: Hop, count: str, workers: str) -> Finding:
+    return Finding(
         cause=SLUG,
         title=f"{server.name} works on one request per process, directly behind {balancer.name}",
         severity=Severity.LOW,

@@ -9,13 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from keepalign.rules.log_only import (
-    app_idle_timeout_during_request,
     client_request_timeout,
-    client_timeout_below_response_time,
     lambda_error,
     lb_refused_request,
     no_healthy_targets,
-    no_prestop_drain,
     target_closed_mid_request,
     target_connect_timeout,
     target_connection_refused,
@@ -35,9 +32,6 @@ LOG_ONLY: Final[tuple[LogOnly, ...]] = (
     target_malformed_response.CAUSE,
     no_healthy_targets.CAUSE,
     lambda_error.CAUSE,
-    app_idle_timeout_during_request.CAUSE,
-    no_prestop_drain.CAUSE,
-    client_timeout_below_response_time.CAUSE,
     client_request_timeout.CAUSE,
     lb_refused_request.CAUSE,
     unexplained.CAUSE,

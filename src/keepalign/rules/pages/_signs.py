@@ -166,6 +166,31 @@ SIGNS: Final = (
 )  # fmt: skip
 
 NO_STATUS: Final[Mapping[str, str]] = {
+    "headers-timeout-below-keepalive": (
+        "no line of its own: a 502 alike in every number to that of `backend-keepalive-below-lb-idle`, where"
+        " the target is a Node.js before 18.2 whose keep-alive timeout is in order"
+    ),
+    "prestop-below-deregistration": (
+        "no line of its own: the 502s of `no-graceful-shutdown`, several at one instant on one pod, one"
+        " preStop delay after a rollout has reached it"
+    ),
+    "health-check-grace-too-short": (
+        "no line of its own: the 503s of `no-healthy-targets`, from a deploy on, while the platform starts"
+        " targets again and again"
+    ),
+    "cdn-read-below-origin-time": (
+        "no 5xx in the balancer's log: the CDN answers 504 itself, and the balancer logs the 460 of"
+        " `client-timeout-below-response-time`, always after the CDN's read timeout (CloudFront: 30 s)"
+    ),
+    "client-pool-idle-above-server-keepalive": (
+        "no line: the request was never read; the client alone reports a reset"
+    ),
+    "client-pool-idle-above-lb": (
+        "no line: the balancer has read no request; the client alone reports a reset, a CDN a 502 of its own"
+    ),
+    "l4-flow-idle-exceeded": "no line: a balancer of layer 4 logs no requests; clients hang or report resets",
+    "tcp-keepalive-confusion": "no status of its own: those of the keep-alive timeout that it stands beside",
+    "connection-limit-requests": "no error status: it costs time, as the close is announced",
     "response-cut-by-total-timeout": (
         "no error status: the status line has been sent when the body is cut, so the log says 200 and the"
         " client misses the end of the body"
@@ -173,6 +198,43 @@ NO_STATUS: Final[Mapping[str, str]] = {
     "keepalive-above-stop-budget": (
         "no error status: it costs no request, but time and a clean end (exit code 137) at each stop"
     ),
+    "stop-signal-not-passed-on": (
+        "no shape of its own: it is that of stop-timeout-below-drain, 502 at the moment of the kill"
+    ),
+    "spot-notice-below-drain": (
+        "no shape of its own: it is that of stop-timeout-below-drain, 120 s after a Spot interruption notice"
+    ),
+    "recycled-worker-drops-connections": (
+        "no shape of its own: it is that of backend-keepalive-below-lb-idle, at high traffic, too"
+    ),
+    "app-stops-before-proxy": (
+        "no shape of its own: it is that of target-generated-error, in the last moments of a task"
+    ),
+    "probe-answered-by-proxy": (
+        "no shape of its own: it is that of target-generated-error, at every request of one target"
+    ),
+    "verdict-hangs-on-version": "no shape of its own: it is that of the cause which the version decides on",
+    "probe-waits-behind-requests": (
+        "no shape of its own: it is that of no-healthy-targets, while long requests run"
+    ),
+    "retries-outlast-front-timeout": (
+        "no shape of its own: it is that of lb-idle-below-response-time, while a server is gone"
+    ),
+    "unhealthy-target-serves-long": (
+        "no shape of its own: it is that of the target's fault, until its check takes it out"
+    ),
+    "workers-recycled-together": (
+        "no shape of its own: it is that of sync-worker-behind-lb, in short bursts"
+    ),
+    "non-idempotent-retried": ("no error status: requests succeed, and some of them were done twice"),
+    "attempts-multiply-along-path": (
+        "no status of its own: it makes an overload last, with whatever status that has"
+    ),
+    "timeout-in-wrong-unit": "no status of its own: what the value does shows as another cause",
+    "zero-means-something-else": "no status of its own: what the value does shows as another cause",
+    "keepalive-far-above-need": "no error status: it costs memory and descriptors",
+    "stream-ping-above-idle": "no error status: a WebSocket has its 101 long before it is cut",
+    "setting-has-no-effect": "no error status: it misleads who edits",
     "unexplained": "any status: it is what is left when the evidence does not decide",
 }
 """Causes without a status of their own, and why."""
