@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from keepalign.cli import run
+from keepalign.cli.check import FORMATS
 from keepalign.readers import tree as tree_module
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "orders-api"
@@ -195,6 +196,38 @@ def test_file_that_is_not_valid_is_told_with_line_and_next_step(
     assert len(hint) > 12
 
 
+def test_broken_copy_is_told_and_fails_only_when_asked(keepalign: Keepalign) -> None:
+    make(
+        {
+            "infra/main.tf": BALANCER.replace("var.idle", "4"),
+            "web/httpd.conf": CONF,
+            "template/{{ name }}/main.tf": "{{ resources }}\n",
+        }
+    )
+    arguments = ["check", ".", "--fail-on", "high"]
+    said = keepalign(*arguments)
+    assert (said.code, said.err) == (0, "")
+    assert "template/{{ name }}/main.tf was not used: invalid HCL" in said.words
+    assert keepalign(*arguments, "--strict").code == 1
+    assert keepalign(*arguments, "template/{{ name }}/main.tf").code == 2, "who names a file means it"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_report_shows_a_secret_beside_a_setting(keepalign: Keepalign, form: str) -> None:
+    make(
+        {
+            "infra/main.tf": BALANCER.replace("var.idle", "60"),
+            "web/httpd.conf": (
+                "Listen 80\nSetEnv API_TOKEN hunter2\nKeepAliveTimeout 5\nSetEnv DATABASE_PASSWORD hunter2\n"
+            ),
+        }
+    )
+    said = keepalign("check", ".", "--format", form)
+    assert said.code == 1, "there is a finding on the line between the two"
+    assert "hunter2" not in said.out + said.err
+    assert "hunter2" not in keepalign("fix", ".").out
+
+
 # Options
 
 
@@ -274,8 +307,12 @@ def test_server_without_a_balancer_is_told_with_the_two_commands_that_decide(kee
 @pytest.mark.parametrize(
     ("files", "message", "hint"),
     [
-        ({}, "nothing that keepalign reads is below .", "it reads Terraform (*.tf), Apache httpd"),
-        ({"a/b/notes.md": "x"}, "nothing that keepalign reads is below .", "it reads Terraform (*.tf)"),
+        ({}, "nothing that keepalign reads is below .", "it reads Terraform (*.tf"),
+        (
+            {"a/b/notes.md": "x"},
+            "nothing that keepalign reads is below .",
+            "it reads Terraform (*.tf",
+        ),
         (
             {"main.tf": 'resource "aws_s3_bucket" "x" {}\n'},
             "neither a load balancer nor a web server is defined below .",

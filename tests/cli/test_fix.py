@@ -70,15 +70,36 @@ def test_fix_says_what_is_left_to_people(tmp_path: Path, capfd: pytest.CaptureFi
     assert "KeepAliveTimeout 150\n" in (tmp_path / "httpd.conf").read_text()
 
 
-def test_path_that_no_value_can_save_is_told_with_the_reason(
+def test_request_that_no_value_can_save_is_told_with_the_reason_and_the_rest_is_cured(
     stack: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     toml = stack / "keepalign.toml"
     toml.write_text(toml.read_text().replace('"90s"', '"5000s"'))
-    before = contents(stack)
     assert run(["fix", "--write", "stack"]) == 1
     out, err = capfd.readouterr()
-    assert out == ""
-    assert "takes at most 4000 s" in err
-    assert "hint: shorten the request" in err
+    told = " ".join(err.split())
+    assert "takes at most 4000 s; shorten the request" in told
+    assert "+KeepAliveTimeout 90" in out
+    assert "KeepAliveTimeout 90\n" in (stack / "httpd" / "httpd.conf").read_text()
+
+
+def test_unsafe_edits_are_written_only_when_asked_for(stack: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    conf = stack / "httpd" / "httpd.conf"
+    conf.write_text(conf.read_text().replace("mpm_event_module", "mpm_prefork_module"))
+    before = contents(stack)
+    assert run(["fix", "--write", "stack"]) == 1
+    err = " ".join(capfd.readouterr().err.split())
+    assert "unsafe: each idle connection holds a worker of httpd" in err
+    assert "KeepAliveTimeout of httpd: an unsafe edit, and --unsafe was not given" in err
     assert contents(stack) == before
+    run(["fix", "--write", "--unsafe", "stack"])
+    assert contents(stack) != before
+
+
+def test_safe_order_of_the_roll_out_is_told(stack: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["fix", "stack"]) == 0
+    err = capfd.readouterr().err
+    order = [
+        err.index(text) for text in ("  1. Change the balancer first", "  2. Deploy", "  3. Then change")
+    ]
+    assert order == sorted(order)

@@ -111,7 +111,8 @@ def test_server_that_the_lab_cannot_run_with_ones_own_flags_is_named(
     )
     assert run(["prove", str(folder)]) == 5
     assert (
-        "the lab cannot run the uvicorn of container app with your own flags yet" in capsys.readouterr().err
+        "the lab cannot run the uvicorn of container app with your own configuration yet"
+        in capsys.readouterr().err
     )
 
 

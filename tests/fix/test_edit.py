@@ -87,3 +87,51 @@ def test_write_refuses_two_names_of_one_file_that_want_different_bytes(tmp_path:
     assert file.read_bytes() == CONF
     write({str(file): b"new\n", str(link): b"new\n"}, sources)
     assert file.read_bytes() == b"new\n"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "DATABASE_URL=postgres://shop:hunter2@db/shop",
+        '  STRIPE: "hunter2"',
+        "          value: hunter2",
+        '      { name = "PLAIN", value = "hunter2" },',
+        "spring.datasource.password=hunter2",
+        "stripe.key=hunter2",
+        "ENV Release hunter2",
+        '  proxy_set_header Authorization "Basic hunter2";',
+        'api_token = "hunter2"',
+        "  redis: redis://:hunter2@cache",
+    ],
+)
+@pytest.mark.parametrize("place", ["above", "below", "between"])
+def test_diff_shows_no_line_beside_a_change_that_may_hold_a_secret(
+    secret: str, place: str, tmp_path: Path
+) -> None:
+    changed, plain = "keep_alive 5", "plain line"
+    lines = {
+        "above": [plain, plain, secret, plain, changed, plain],
+        "below": [plain, changed, plain, secret, plain],
+        "between": [plain, changed, plain, secret, plain, changed, plain],
+    }[place]
+    before = "".join(f"{line}\n" for line in lines).encode()
+    after = before.replace(b"keep_alive 5", b"keep_alive 75\nmore 1")
+    diff = unified_diff("a.conf", before, after)
+    assert "hunter2" not in diff
+    assert diff.count("@@ -") == (2 if place == "between" else 1)
+    assert " plain line\n" in diff
+    (tmp_path / "a.conf").write_bytes(before)
+    subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=tmp_path, check=True)
+    assert (tmp_path / "a.conf").read_bytes() == after
+
+
+def test_diff_between_two_secrets_shows_the_change_alone() -> None:
+    before = b"A_KEY=hunter2\nkeep_alive 5\nA_TOKEN=hunter2\n"
+    diff = unified_diff("a.conf", before, before.replace(b"5", b"75"))
+    assert diff == "--- a/a.conf\n+++ b/a.conf\n@@ -2 +2 @@\n-keep_alive 5\n+keep_alive 75\n"
+
+
+def test_diff_that_only_adds_between_two_secrets_names_the_line_in_front() -> None:
+    before = b"A_KEY=hunter2\nA_TOKEN=hunter2\n"
+    diff = unified_diff("a.conf", before, b"A_KEY=hunter2\nkeep_alive 75\nA_TOKEN=hunter2\n")
+    assert diff == "--- a/a.conf\n+++ b/a.conf\n@@ -1,0 +2 @@\n+keep_alive 75\n"

@@ -126,9 +126,22 @@ def test_base_that_cannot_be_read_is_told_with_its_place(fixed: Repository) -> N
     file.write_text(broken + text, "utf-8")
     fixed.commit()
     file.write_text(text, "utf-8")
-    with pytest.raises(UsageError, match=r"^--base HEAD cannot be checked: httpd/httpd\.conf:\d+") as raised:
+    with pytest.raises(
+        UsageError, match=r"^--base HEAD cannot be checked: httpd/httpd\.conf was not used: .* \(line \d+\)"
+    ) as raised:
         since()
     assert raised.value.hint == "check without --base"
+
+
+def test_template_that_is_unreadable_in_both_does_not_keep_them_from_being_compared(
+    fixed: Repository,
+) -> None:
+    template = fixed.top / "template" / "httpd.conf"
+    template.parent.mkdir()
+    template.write_text("<VirtualHost *:80>\n", "utf-8")
+    fixed.edit("httpd/httpd.conf", "KeepAliveTimeout 150", "KeepAliveTimeout 50")
+    fixed.commit()
+    assert not since().result.findings
 
 
 def test_fix_of_what_is_not_new_is_not_wanted(fixed: Repository) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.lab import small_stack
 from tests.prove.runs import at, request
 
+from keepalign import rules
 from keepalign.errors import LabError, UnsolvablePath
 from keepalign.fix import Plan
 from keepalign.join import Loaded
@@ -282,6 +283,22 @@ def test_fix_that_no_file_can_hold_is_told_by_its_setting(
         "idle_timeout of aws_lb.main would have to become 120 s, and no file among those given sets it"
     )
     assert "by hand" in raised.value.hint
+
+
+def test_declared_clients_are_left_out_of_a_proof(tmp_path: Path) -> None:
+    """Nothing of them runs, and what they do wrong is cured in no file."""
+    before, _ = prepare(silent_for_too_long(tmp_path))
+    declared = tmp_path / "keepalign.toml"
+    declared.write_text(declared.read_text() + '\n[clients.app]\npool_idle = "900s"\n')
+    loaded = small_stack.load(tmp_path)
+    assert all(path.clients for path in loaded.stack.paths)
+    repaired, after = prepare(loaded)
+    assert repaired.plan == before.plan
+    assert {finding.hop for finding in repaired.before.findings} == {
+        finding.hop for finding in before.before.findings
+    }
+    assert not repaired.after.findings
+    assert {finding.hop for finding in rules.check(after.stack).findings} == {"app"}
 
 
 # What follows runs real servers, for a few seconds each.

@@ -80,6 +80,8 @@ def test_finding_of_the_story_has_every_promised_field() -> None:
                     "edits": [
                         {"file": "stack.conf", "line": 1, "column": 28, "start": 27, "end": 29, "text": "120"}
                     ],
+                    "cost": "a request that hangs is given up after 120 s",
+                    "safe": True,
                 }
             ],
             "mitigation": {
@@ -108,7 +110,7 @@ def test_finding_of_the_story_has_every_promised_field() -> None:
             "medium": 0,
             "low": 0,
             "info": 0,
-            "ok": 7,
+            "ok": 19,
             "unknown": 0,
             "unjoined": 0,
             "suppressed": 0,

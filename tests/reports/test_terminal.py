@@ -11,7 +11,6 @@ from tests.reports import subjects
 from tests.rules import stacks
 
 from keepalign import fix, rules
-from keepalign.errors import UnsolvablePath
 from keepalign.model.finding import Undecided
 from keepalign.model.path import Unjoined
 from keepalign.model.source import SourceText
@@ -23,11 +22,9 @@ from keepalign.reports.terminal import Cure
 
 def lines_of(text: str) -> list[Line]:
     built = stacks.parse(text)
-    try:
-        mended = fix.repair(built.stack, built.sources, built.reread)
-        cure = Cure(mended.plan.changes, fix.diffs_of(mended, built.sources))
-    except UnsolvablePath as error:
-        cure = Cure(failed=error.message)
+    mended = fix.repair(built.stack, built.sources, built.reread)
+    failed = {finding: error.message for finding, error in mended.unsolved.items()}
+    cure = Cure(mended.plan.changes, fix.diffs_of(mended, built.sources), failed)
     return terminal.report(built.stack, rules.check(built.stack), built.sources, cure)
 
 
@@ -262,11 +259,12 @@ def test_what_is_not_joined_comes_first_and_what_is_unknown_last() -> None:
     assert "2 unknown, 1 not joined" in text
 
 
-def test_failed_fix_is_said_beside_every_finding() -> None:
-    text = plain(lines_of(stacks.STORY.replace('silence = "90s"', 'silence = "5000s"')))
-    assert text.count("= fix:     none found: idle_timeout of aws_lb.this would have to be above") == 7
+def test_fix_that_was_not_found_is_said_beside_its_finding() -> None:
+    longer = 'silence = "5000s", request = "5000s"'
+    text = plain(lines_of(stacks.STORY.replace('silence = "90s", request = "90s"', longer)))
+    assert text.count("= fix:     none found: idle_timeout of aws_lb.this would have to be above") == 1
     assert "an ALB waits no longer than 4000 s" in " ".join(text.split())
-    assert "keepalign fix" not in text
+    assert "`keepalign fix` with the same arguments prints all edits" in text
 
 
 def test_setting_that_nobody_may_edit_is_told_by_hand() -> None:
@@ -321,14 +319,14 @@ def test_show_is_plain_for_a_pipe_and_says_the_same_in_colour(monkeypatch: pytes
 def test_fix_summary_names_every_change_and_what_was_checked() -> None:
     built = stacks.parse(stacks.STORY)
     mended = fix.repair(built.stack, built.sources, built.reread)
-    text = plain(terminal.fix_summary(mended.plan.changes, mended.after, written=False))
+    text = plain(terminal.fix_summary(Cure(mended.plan.changes), mended.after, written=False))
     assert text.count("  · ") == 5
     assert text.endswith(
         "Would change 5 settings; with these values the check finds nothing.\n"
         "Nothing was written; --write does it.\n"
     )
     assert "Changed 5 settings" in plain(
-        terminal.fix_summary(mended.plan.changes, mended.after, written=True)
+        terminal.fix_summary(Cure(mended.plan.changes), mended.after, written=True)
     )
 
 
@@ -337,7 +335,7 @@ def test_fix_summary_says_what_stays_unknown() -> None:
     mended = fix.repair(built.stack, built.sources, built.reread)
     unknown = Undecided("some-cause", "orders /", "httpd", "it is a variable", "give its value")
     after = replace(mended.after, undecided=(unknown,))
-    text = plain(terminal.fix_summary(mended.plan.changes, after, written=False))
+    text = plain(terminal.fix_summary(Cure(mended.plan.changes), after, written=False))
     assert "unknown before and after: 1 comparison." in " ".join(text.split())
 
 
@@ -387,6 +385,6 @@ def test_what_is_gone_since_a_revision_is_told_by_its_name() -> None:
 
 def test_fix_that_finds_no_edit_says_so() -> None:
     result = rules.check(stacks.parse(stacks.STORY).stack)
-    assert plain(terminal.fix_summary((), result, written=False)) == (
+    assert plain(terminal.fix_summary(Cure(), result, written=False)) == (
         "No edit cures 5 findings; `keepalign check` says what does.\n"
     )

@@ -84,9 +84,10 @@ def command(
 ) -> int:
     """Find timeouts that do not line up along a request path.
 
-    PATH... are folders or files: Terraform, Apache httpd, nginx, Dockerfiles with what they start (gunicorn,
-    uvicorn, hypercorn, Node.js), keepalign.toml. Give several when a service is spread over several
-    repositories.
+    PATH... are folders or files: Terraform, CloudFormation, CDK, ECS task definitions, Kubernetes with
+    Kustomize and Helm, docker-compose, Procfiles; Apache httpd, nginx, HAProxy, Envoy, Traefik, Caddy;
+    Dockerfiles with what they start (gunicorn, uvicorn, hypercorn, uWSGI, Node.js, Go, Spring Boot, Tomcat,
+    .NET, Puma, PHP-FPM); keepalign.toml. Give several when a service is spread over several repositories.
 
     A Terraform plan as JSON is a PATH too, and - is one on standard input; its values count, and nothing of
     its text is shown: terraform show -json tfplan | keepalign check - app/ httpd/
@@ -105,10 +106,15 @@ def command(
     try:
         mended = fix.repair(loaded.stack, loaded.sources, lambda overlay: loaded.reread(overlay).stack)
         found = mended.before
-        cure = Cure(mended.plan.changes, fix.diffs_of(mended, loaded.sources))
+        cure = Cure(
+            mended.plan.changes,
+            fix.diffs_of(mended, loaded.sources),
+            {finding: error.message for finding, error in mended.unsolved.items()},
+            fix.roll_out(mended.plan.changes, loaded.stack),
+        )
     except UnsolvablePath as error:
         found = rules.check(loaded.stack)
-        cure = Cure(failed=error.message)
+        cure = Cure(failed={finding: error.message for finding in found.findings if finding.needs})
     names = _options.names()
     causes = tuple(rule.slug for rule in rules.RULES)
     passed = gated(loaded.stack, found, loaded.sources, today=date.today(), known=causes, name=names)
@@ -181,7 +187,8 @@ def _write(output: Output, subject: Subject) -> None:
             subject.result,
             subject.cure.changes,
             subject.notes,
-            fix_failed=subject.cure.failed,
+            fix_failed="; ".join(dict.fromkeys(subject.cure.failed.values())),
+            stages=subject.cure.stages,
             gate=subject.gate,
         )
     else:

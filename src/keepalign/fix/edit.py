@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from keepalign.errors import ReadError
 from keepalign.model.source import Edit, SourceText, edited
+
+_HUNK: Final = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_PRIVATE: Final = re.compile(
+    r"""(?x)
+    (?<![\w.-]) ["']? [A-Z][A-Z0-9_]{2,} ["']? \s* [:=]   # DATABASE_URL=…, DATABASE_URL: …
+    | ^\s* (?:ENV|ARG|export|SetEnv) \s
+    | (?<![\w.-]) ["']? [Vv]alue ["']? \s* [:=]            # what stands beside name: DATABASE_URL
+    | (?i: (?<!proxy)(?<!proxy_)(?<!fastcgi_)(?<!uwsgi_)(?<!grpc_) pass  # but proxy_pass and its kin
+        | pwd | secret | token | credential | auth | [a-z]+[._-]?key \b | \b (?:dsn|salt|jdbc) \b )
+    | :// [^/\s@]+ @
+    """
+)
 
 
 def overlay(edits: Iterable[Edit], sources: Mapping[str, SourceText]) -> dict[str, bytes]:
@@ -27,7 +41,11 @@ def overlay(edits: Iterable[Edit], sources: Mapping[str, SourceText]) -> dict[st
 
 
 def unified_diff(file: str, before: bytes, after: bytes, *, context: int = 3) -> str:
-    """A unified diff that `patch -p1` and `git apply` take; empty when nothing changes."""
+    """A unified diff that `patch -p1` takes, and `git apply` too; empty when nothing changes.
+
+    Unchanged lines that may hold a secret are left out, so that a report shows no password that happens to
+    stand beside a timeout. Where no line around a change can be shown, git wants `--unidiff-zero`.
+    """
     name = file.removeprefix("./")
     absolute = name.startswith("/")
     lines = difflib.unified_diff(
@@ -35,8 +53,55 @@ def unified_diff(file: str, before: bytes, after: bytes, *, context: int = 3) ->
         n=context,
     )  # fmt: skip
     return "".join(
-        line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
+        line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
+        for line in _without_secrets(lines)
     )
+
+
+def may_hold_secret(line: str) -> bool:
+    """Whether a line sets a variable of an environment, or something that is called like a credential."""
+    return _PRIVATE.search(line) is not None
+
+
+def _without_secrets(lines: Iterable[str]) -> Iterator[str]:
+    """A unified diff whose context lines hold no secrets: hunks are cut short, and in two, where some do."""
+    old = new = 0
+    hunk: list[str] = []
+    for line in lines:
+        if line.startswith(("--- ", "+++ ")) and not (old or new):
+            yield line
+        elif line.startswith("@@"):
+            yield from _hunk(hunk, old, new)
+            begin = _HUNK.match(line)
+            assert begin is not None, line
+            # Of a side without lines, diff names the line in front.
+            old, new = (int(begin[n]) + (begin[n + 1] == "0") for n in (1, 3))
+            hunk = []
+        elif line.startswith(" ") and may_hold_secret(line[1:]):
+            yield from _hunk(hunk, old, new)
+            old += 1 + sum(not one.startswith("+") for one in hunk)
+            new += 1 + sum(not one.startswith("-") for one in hunk)
+            hunk = []
+        else:
+            hunk.append(line)
+    yield from _hunk(hunk, old, new)
+
+
+def _hunk(lines: Sequence[str], old: int, new: int) -> Iterator[str]:
+    """The lines of a hunk under its head; nothing when none of them changes.
+
+    Args:
+        old, new: the first line's number, from 1.
+    """
+    if all(line.startswith(" ") for line in lines):
+        return
+    sides = []
+    for first, other in ((old, "+"), (new, "-")):
+        length = sum(not line.startswith(other) for line in lines)
+        begin = first if length else first - 1
+        sides.append(str(begin) if length == 1 else f"{begin},{length}")
+    yield f"@@ -{sides[0]} +{sides[1]} @@\n"
+    yield from lines
 
 
 def _lines(data: bytes) -> list[str]:

@@ -5,12 +5,13 @@ All edits stay in the coordinates of the files as they are, so that any of them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from keepalign import rules
 from keepalign.errors import ReadError, UnsolvablePath
+from keepalign.fix.costs import cost_of, is_lower
 from keepalign.fix.edit import overlay, unified_diff
 from keepalign.fix.solve import Plan, key_of, setting_at, solve
 from keepalign.model.checked import Change, CheckResult
@@ -18,6 +19,7 @@ from keepalign.model.finding import Finding
 from keepalign.model.path import Stack
 from keepalign.model.setting import value_of
 from keepalign.model.source import SourceText
+from keepalign.model.timers import Role
 
 _ROUNDS: Final = 5
 
@@ -30,45 +32,99 @@ class Repair:
         plan: the changes, in the coordinates of the files as they are.
         changed: file to new bytes, for the files that change.
         before, after: the check of the files as they are, and with `changed` in place. `after` has findings
-            only where `plan.by_hand` has a change.
+            only where `plan.by_hand` has a change, or for those that are `unsolved`.
+        unsolved: the findings that no values cure together with the others, and why: of `before`, and of
+            `after` those that the cure of another brings with it.
     """
 
     plan: Plan
     changed: Mapping[str, bytes]
     before: CheckResult
     after: CheckResult
+    unsolved: Mapping[Finding, UnsolvablePath] = field(default_factory=dict)
 
 
 def repair(
     stack: Stack, sources: Mapping[str, SourceText], reread: Callable[[Mapping[str, bytes]], Stack]
 ) -> Repair:
-    """The changes after which the tree checks clean, except for what cannot be edited.
+    """The changes after which the tree checks clean, except for what cannot be edited or solved.
 
     Args:
         sources: the files that may be edited, by the name that spans use.
         reread: reads and joins the tree with some files' bytes replaced.
-    Raises: UnsolvablePath: no such changes were found; the message says why.
+    Raises: UnsolvablePath: the changes that were found do not do what they should; the message says why.
     """
     before = rules.check(stack)
-    plan = _within(solve(stack, before.findings), sources)
+    first, unsolved = _solved(stack, before.findings)
+    plan = _within(first, sources)
     after = before
     touched = {name for finding in before.findings for name in before.paths_of(finding)}
     touched |= {change.path for change in plan.changes}
     for _ in range(_ROUNDS):
         changed = changes_applied(plan.editable, sources)
         if not changed:
-            return Repair(plan, {}, before, after)
+            return Repair(_costed(plan, stack), {}, before, after, unsolved)
         new_stack = _read_back(reread, changed)
         after = rules.check(new_stack)
-        more = solve(new_stack, after.findings, paths=touched)
-        merged = _merge(stack, plan, more)
+        more, left = _solved(new_stack, after.findings, touched)
+        merged, refused = _merge(stack, plan, _within(more, sources))
         if merged == plan:
-            _assert_clean(after.findings, plan)
-            return Repair(plan, changed, before, after)
+            for finding in after.findings:
+                if (why := left.get(finding) or _refusal(finding, refused)) is not None:
+                    unsolved.setdefault(finding, why)
+            _assert_clean(after.findings, plan, unsolved)
+            return Repair(_costed(plan, stack), changed, before, after, unsolved)
         plan = merged
     raise UnsolvablePath(
         "every cure found so far brings back another cause", hint="change the values by hand"
     )
+
+
+def _solved(
+    stack: Stack, findings: Sequence[Finding], paths: Collection[str] = ()
+) -> tuple[Plan, dict[Finding, UnsolvablePath]]:
+    """A plan for as many of the findings as can be cured together, and why each of the others cannot.
+
+    Raises: UnsolvablePath: nothing can be done even without a finding.
+    """
+    try:
+        return solve(stack, findings, paths=paths), {}
+    except UnsolvablePath:
+        plan = solve(stack, (), paths=paths)
+    wanted: list[Finding] = []
+    unsolved: dict[Finding, UnsolvablePath] = {}
+    for finding in findings:
+        if not finding.needs:
+            continue
+        try:
+            plan = solve(stack, [*wanted, finding], paths=paths)
+            wanted.append(finding)
+        except UnsolvablePath as error:
+            unsolved[finding] = error
+    return plan, unsolved
+
+
+def _costed(plan: Plan, stack: Stack) -> Plan:
+    awaited = {
+        key_of(pool, link.downstream.name): change
+        for change in plan.by_hand
+        if change.follows
+        for path in stack.paths
+        for link in path.links
+        if link.upstream.name == change.hop
+        and (pool := link.downstream.settings.get(Role.UPSTREAM_POOL_IDLE)) is not None
+    }
+
+    def costed(change: Change) -> Change:
+        cost, safe = cost_of(change, stack)
+        other = awaited.get(key_of(change.setting, change.hop))
+        if other is not None and not is_lower(change):
+            # Written alone, the edit would leave the server behind with the shorter time.
+            cost = f"502s until {other.setting.option} of {other.hop} is {other.value}, by hand; {cost}"
+            safe = False
+        return replace(change, cost=cost.removesuffix("; "), safe=safe)
+
+    return Plan(tuple(costed(change) for change in plan.changes))
 
 
 def _read_back(reread: Callable[[Mapping[str, bytes]], Stack], changed: Mapping[str, bytes]) -> Stack:
@@ -117,13 +173,23 @@ def _within(plan: Plan, sources: Mapping[str, SourceText]) -> Plan:
     return Plan(tuple(bound(change) for change in plan.changes))
 
 
-def _merge(stack: Stack, plan: Plan, more: Plan) -> Plan:
+def _merge(stack: Stack, plan: Plan, more: Plan) -> tuple[Plan, dict[Change, UnsolvablePath]]:
     """`plan` with what a second look still asks for, told of the settings as they are in the files.
+
+    Also what it asks for against the plan: a time that the cure of one cause made longer, and that another
+    wants shorter, or the other way round.
 
     Raises: UnsolvablePath: a value that was written reads back as another.
     """
     changes = {key_of(c.setting, c.hop): c for c in plan.changes}
-    for change in more.editable:
+    refused: dict[Change, UnsolvablePath] = {}
+    elsewhere = {(c.hop, c.role) for c in plan.by_hand}
+    for change in more.changes:
+        if change.setting.site is None:
+            # By role: the edits move the places that a setting without a site has.
+            if (change.hop, change.role) not in elsewhere:
+                changes[change.hop, change.role] = change
+            continue
         path = next((p for p in stack.paths if p.name == change.path), None)
         original = setting_at(path, change.hop, change.role) if path is not None else None
         if original is None:
@@ -133,21 +199,44 @@ def _merge(stack: Stack, plan: Plan, more: Plan) -> Plan:
             )
         key = key_of(original, change.hop)
         planned = changes.get(key)
-        if planned is not None and planned.value >= change.value:
-            raise UnsolvablePath(
-                f"{change.setting.option} of {change.hop} was written as {planned.value}, and still reads as"
-                f" {value_of(change.setting)}",
-                hint="another place overrides it; change that one by hand",
-            )
+        if planned is not None:
+            now = value_of(change.setting)
+            if now != planned.value:
+                raise UnsolvablePath(
+                    f"{change.setting.option} of {change.hop} was written as {planned.value}, and still"
+                    f" reads as {now}",
+                    hint="another place overrides it; change that one by hand",
+                )
+            if is_lower(planned) is not is_lower(change):
+                refused[change] = UnsolvablePath(
+                    f"{change.setting.option} of {change.hop} would have to be {change.value}"
+                    f" ({change.why}), and {planned.value} ({planned.why})",
+                    hint="no value is right for both; change what stands on the other side of one of them",
+                )
+                continue
         changes[key] = replace(change, setting=original)
-    return Plan(tuple(changes.values()))
+    return Plan(tuple(changes.values())), refused
 
 
-def _assert_clean(findings: Iterable[Finding], plan: Plan) -> None:
-    """Raises: UnsolvablePath: a finding is left that no change by hand explains."""
-    elsewhere = {key_of(c.setting, c.hop) for c in plan.by_hand}
+def _refusal(finding: Finding, refused: Mapping[Change, UnsolvablePath]) -> UnsolvablePath | None:
+    """Why a finding is left: one of the changes that it needs goes against another."""
+    needed = {(need.hop, need.role) for need in finding.needs}
+    return next((why for change, why in refused.items() if (change.hop, change.role) in needed), None)
+
+
+def _assert_clean(
+    findings: Iterable[Finding],
+    plan: Plan,
+    unsolved: Mapping[Finding, UnsolvablePath],
+) -> None:
+    """Raises: UnsolvablePath: a finding is left that no change by hand explains, and that was solved."""
+    # By role: the edits move the places that a setting without a site has.
+    elsewhere = {(c.hop, c.role) for c in plan.by_hand}
+    told = {(finding.cause, finding.path, finding.hop) for finding in unsolved}
     for finding in findings:
-        if finding.needs and not any(key_of(n.setting, n.hop) in elsewhere for n in finding.needs):
+        if (finding.cause, finding.path, finding.hop) in told:
+            continue
+        if finding.needs and not any((n.hop, n.role) in elsewhere for n in finding.needs):
             raise UnsolvablePath(
                 f"{finding.cause} is left on {finding.path} after every edit: {finding.arithmetic}",
                 hint="change the values by hand",

@@ -23,18 +23,16 @@ from keepalign.model.setting import Setting, value_of
 from keepalign.model.timers import Role
 from keepalign.rules import backend_keepalive_below_lb_idle as lb_rule
 from keepalign.rules import backend_keepalive_below_proxy_idle as proxy_rule
+from keepalign.rules import client_pool_idle_above_server_keepalive as client_rule
 from keepalign.rules._reuse import reuse_on
-from keepalign.rules._rule import margin_over, nice
+from keepalign.rules._rule import balancer_of, margin_over, nice
+from keepalign.rules._stops import platform_product
 from keepalign.units import Duration
 
 _PASSES: Final = 8
 """Two settings in one literal can lift each other; more passes than settings on a path never help."""
 
-_PLATFORM: Final = {
-    Role.DEREGISTRATION_DELAY: Product.AWS_ALB,
-    Role.STOP_TIMEOUT: Product.AWS_ECS,
-    Role.HEALTH_CHECK_GRACE: Product.AWS_ECS,
-}
+_PLATFORM: Final = (Role.STOP_TIMEOUT, Role.PRE_STOP, Role.HEALTH_CHECK_GRACE)
 """Roles whose setting belongs to the platform, whichever hop they are told of."""
 
 _ORDER: Final = (
@@ -42,10 +40,19 @@ _ORDER: Final = (
     Role.UPSTREAM_READ,
     Role.UPSTREAM_POOL_IDLE,
     Role.SERVER_IDLE,
+    Role.SERVER_HEADER_READ,
     Role.DEREGISTRATION_DELAY,
+    Role.PRE_STOP,
     Role.SHUTDOWN_GRACE,
     Role.STOP_TIMEOUT,
+    Role.HEALTH_CHECK_GRACE,
 )
+
+_IDLE_CAUSE: Final = {
+    Product.AWS_ALB: lb_rule.SLUG,
+    Product.AWS_CLOUDFRONT: client_rule.SLUG,
+}  # fmt: skip
+"""Whose cause a server that closes too early is, by what sends to it; else that of inner proxies."""
 
 Key: TypeAlias = tuple[object, ...]
 
@@ -80,9 +87,12 @@ def setting_at(path: RequestPath, hop: str, role: Role) -> Setting | None:
     """The setting of `role` that a Need or a Change of this path means."""
     if role is Role.DEREGISTRATION_DELAY:
         return path.lifecycle.deregistration_delay if path.lifecycle else None
-    if role is Role.STOP_TIMEOUT:
+    if role is Role.HEALTH_CHECK_GRACE:
+        return path.lifecycle.health_check_grace if path.lifecycle else None
+    if role in (Role.STOP_TIMEOUT, Role.PRE_STOP):
         stops = path.lifecycle.stops if path.lifecycle else ()
-        return next((stop.stop_timeout for stop in stops if stop.container == hop), None)
+        stop = next((one for one in stops if one.container == hop), None)
+        return (stop.stop_timeout if role is Role.STOP_TIMEOUT else stop.pre_stop) if stop else None
     return next((h.settings.get(role) for h in path.hops if h.name == hop), None)
 
 
@@ -160,7 +170,8 @@ class _Draft:
         for link in path.links:
             reuse = reuse_on(link)
             sender, server, pool, keep = link.downstream, link.upstream, reuse.pool, reuse.keep
-            if reuse.never or pool is None or keep is None:
+            # Above a balancer's idle timeout the pool has to come down: see client-pool-idle-above-lb.
+            if reuse.never or pool is None or keep is None or server.product is Product.AWS_ALB:
                 continue
             pooled, kept = self.value(pool, sender.name), self.value(keep, server.name)
             if pooled is None or kept is None:
@@ -178,7 +189,7 @@ class _Draft:
                 )
             self._require(
                 path, server.name, Role.SERVER_IDLE, keep, pooled, margin,
-                cause=lb_rule.SLUG if sender.product is Product.AWS_ALB else proxy_rule.SLUG,
+                cause=_IDLE_CAUSE.get(sender.product, proxy_rule.SLUG),
                 why=f"longer than {sender.name} re-uses an idle connection",
                 follows=True,
             )  # fmt: skip
@@ -268,14 +279,21 @@ def _settings(path: RequestPath) -> Iterator[tuple[str, Role, Setting]]:
         for role, setting in hop.settings.items():
             yield hop.name, role, setting
     if path.lifecycle is not None:
-        yield path.hops[0].name, Role.DEREGISTRATION_DELAY, path.lifecycle.deregistration_delay
+        balancer = balancer_of(path) or path.hops[0]
+        yield balancer.name, Role.DEREGISTRATION_DELAY, path.lifecycle.deregistration_delay
         for stop in path.lifecycle.stops:
             yield stop.container, Role.STOP_TIMEOUT, stop.stop_timeout
+            if stop.pre_stop is not None:
+                yield stop.container, Role.PRE_STOP, stop.pre_stop
 
 
 def _documented(path: RequestPath, hop: str, role: Role, setting: Setting) -> Documented | None:
     """What the product documents of this option; by role where it is known by another name."""
-    product = _PLATFORM.get(role) or next((h.product for h in path.hops if h.name == hop), None)
+    product = next((h.product for h in path.hops if h.name == hop), None)
+    if role is Role.DEREGISTRATION_DELAY:
+        product = Product.AWS_ALB
+    elif role in _PLATFORM and path.lifecycle is not None:
+        product = platform_product(path.lifecycle.platform)
     if product is None:
         return None
     known = defaults.load(product)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from keepalign import rules
 from keepalign.errors import NothingToRead, ReadError, UsageError
@@ -21,7 +22,11 @@ from keepalign.model.gated import Flip, Gone
 from keepalign.model.path import RequestPath, Stack
 from keepalign.model.setting import Default, Setting, written_at
 from keepalign.model.source import Span
+from keepalign.readers._reader import Note
 from keepalign.reports.ladder import value_text
+
+_UNUSED: Final = " was not used: "
+"""How `readers._unused` says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +65,24 @@ def read_base(rev: str, loaded: Loaded, names: Names) -> Base:
         there = os.path.realpath(folder)
         roots = extract(rev, names.top, request.roots, Path(there))
         try:
-            stack = load_stack(
+            before = load_stack(
                 roots,
                 in_front=request.in_front,
                 longest_request=request.longest_request,
                 longest_silence=request.longest_silence,
                 standard_input=request.standard_input,
-            ).stack
+            )
+            stack, lost = before.stack, _unused(before.notes, Names(there, names.here))
         except NothingToRead:
-            stack = Stack(())
+            stack, lost = Stack(()), {}
         except ReadError as error:
             place = error.place.removeprefix(f"{there}{os.sep}")
             raise UsageError(
                 f"--base {rev} cannot be checked: {place}: {error.message}", hint="check without --base"
             ) from error
+    # Unreadable in both hides the same in both; else what a mended file says would look like new faults.
+    for file in lost.keys() - _unused(loaded.notes, names).keys():
+        raise UsageError(f"--base {rev} cannot be checked: {lost[file]}", hint="check without --base")
     result = rules.check(stack)
     extracted = Names(there, names.here)
 
@@ -82,6 +91,12 @@ def read_base(rev: str, loaded: Loaded, names: Names) -> Base:
         return below if below != file else names(file)  # it stands for itself
 
     return Base(rev, stack, result, {f: fingerprint(f, stack, name) for f in result.findings})
+
+
+def _unused(notes: Iterable[Note], names: Names) -> dict[str, str]:
+    """The files that could not be used, by their names in the repository, with what is said of them."""
+    told = [note.text.partition(_UNUSED) for note in notes if _UNUSED in note.text]
+    return {names(file): f"{names(file)}{_UNUSED}{why}" for file, _, why in told}
 
 
 def since(base: Base, now: Gated, stack: Stack) -> Gated:

@@ -25,10 +25,11 @@ from keepalign.lab.experiment import Experiment, Happening, Run, UserTasks, What
 from keepalign.lab.recipes.versions import versions
 from keepalign.lab.tasks import Application, Ports, missing_backends, rehearse
 from keepalign.model.finding import Finding
-from keepalign.model.path import RequestPath
+from keepalign.model.path import Product, RequestPath, Stack
 from keepalign.model.proof import Proof, Row, rough
 from keepalign.prove import attribute, traffic, verdict
 from keepalign.prove.predict import stale_in_life
+from keepalign.rules._rule import balancer_of
 from keepalign.units import Duration
 
 # From the deploy of one run to that of the next one beside it.
@@ -79,7 +80,13 @@ def prepare(loaded: Loaded) -> tuple[Repair, Loaded]:
 
     Raises: UnsolvablePath: there is none that keepalign can write.
     """
-    repaired = repair(loaded.stack, loaded.sources, lambda overlay: loaded.reread(overlay).stack)
+    repaired = repair(
+        _without_clients(loaded.stack),
+        loaded.sources,
+        lambda overlay: _without_clients(loaded.reread(overlay).stack),
+    )
+    for error in repaired.unsolved.values():
+        raise error
     for change in repaired.plan.by_hand:
         raise UnsolvablePath(
             f"{change.setting.option} of {change.hop} would have to become {change.value}, and no file among "
@@ -320,8 +327,36 @@ def _only_target(loaded: Loaded) -> Target:
 def _stack(name: str, loaded: Loaded) -> _Stack:
     """Raises: LabError: not exactly one target can be run."""
     target = _only_target(loaded)
-    paths = tuple(path for path in loaded.stack.paths if path.name in target.paths)
+    paths = tuple(_from_balancer(path) for path in loaded.stack.paths if path.name in target.paths)
     return _Stack(name, loaded, target, paths)
+
+
+def _without_clients(stack: Stack) -> Stack:
+    """The stack without its declared clients: they are not run, and no edit of a file cures what they do."""
+    return replace(stack, paths=tuple(replace(path, clients=()) for path in stack.paths))
+
+
+def _from_balancer(path: RequestPath) -> RequestPath:
+    """The path without what stands in front of its balancer: no CDN runs on this machine.
+
+    Raises: LabError: there is no balancer that the lab can be.
+    """
+    balancer = balancer_of(path)
+    if balancer is None:
+        raise LabError(
+            f"{path.name} begins with {path.hops[0].name}, and the lab is an Application Load Balancer",
+            hint="`keepalign check` judges the path as it stands",
+        )
+    return replace(path, hops=path.hops[path.hops.index(balancer) :])
+
+
+def _other_platform(lab: _Lab) -> tuple[str, ...]:
+    """What is told where something else than ECS deploys the target."""
+    paths = lab.loaded.stack.paths
+    platforms = {path.lifecycle.platform for path in paths if path.lifecycle is not None}
+    if platforms <= {Product.AWS_ECS.value, Product.AWS_ALB.value}:
+        return ()
+    return ("the rolling update is that of ECS: preStop and the spreading of endpoints are not run",)
 
 
 def _proof(lab: _Lab, target: Target, runs: Sequence[Run], rows: Sequence[Row]) -> Proof:
@@ -344,6 +379,7 @@ def _proof(lab: _Lab, target: Target, runs: Sequence[Run], rows: Sequence[Row]) 
                 "rest runs"
             ),
             "deregistration reaches the balancer at once, as AWS documents (in practice after 5-15 s)",
+            *_other_platform(lab),
         ),
         servers=versions(target),
         stand_ins=tuple(

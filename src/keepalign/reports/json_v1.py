@@ -14,6 +14,7 @@ import msgspec
 import keepalign
 from keepalign.model import setting as kinds
 from keepalign.model.checked import Change, CheckResult
+from keepalign.model.checked import Stage as ModelStage
 from keepalign.model.finding import Finding, Severity
 from keepalign.model.finding import Location as ModelLocation
 from keepalign.model.gated import Flip as ModelFlip
@@ -147,13 +148,34 @@ class Edit(msgspec.Struct, frozen=True):
 
 
 class Fix(msgspec.Struct, frozen=True):
-    """One setting that the fix of a finding changes; no edits: nothing that keepalign may write sets it."""
+    """One setting that the fix of a finding changes; no edits: nothing that keepalign may write sets it.
+
+    `cost` is what else changes with it, empty where nothing is known; `safe` where no request that is
+    answered now can fail by it.
+    """
 
     hop: str
     option: str
     value_s: float
     why: str
     edits: list[Edit]
+    cost: str = ""
+    safe: bool = True
+
+
+class StagedSetting(msgspec.Struct, frozen=True):
+    """A setting that a stage changes, as its Fix names it."""
+
+    hop: str
+    option: str
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """Changes that may take effect together; `why` they come before the next stage."""
+
+    what: str
+    why: str
+    settings: list[StagedSetting]
 
 
 class Mitigation(msgspec.Struct, frozen=True):
@@ -258,8 +280,9 @@ class Report(msgspec.Struct, frozen=True):
     """The whole answer of `keepalign check --format json`.
 
     `also` is what `keepalign fix` changes beside the fixes of the findings: without it, one cure may bring
-    another cause. `fix_failed` says why there is no fix at all; then every `fix` is empty. `base` is the
-    revision that was compared with, empty for none: `findings` are then those that it does not have, and
+    another cause. `fix_failed` says why findings have no fix; empty where each that wants one has it.
+    `roll_out` is the order in which the fixes may take effect, empty where there is none to heed. `base` is
+    the revision that was compared with, empty for none: `findings` are then those that it does not have, and
     `unchanged` counts those that it has as well.
     """
 
@@ -276,6 +299,7 @@ class Report(msgspec.Struct, frozen=True):
     gone: list[Gone] = []
     base: str = ""
     unchanged: int = 0
+    roll_out: list[Stage] = []
 
 
 def render(
@@ -285,10 +309,12 @@ def render(
     notes: Iterable[Note] = (),
     *,
     fix_failed: str = "",
+    stages: Iterable[ModelStage] = (),
     gate: Gate | None = None,
 ) -> bytes:
     """The report in UTF-8, two spaces of indent, a line end at the end."""
-    data = msgspec.json.encode(report(stack, result, changes, notes, fix_failed=fix_failed, gate=gate))
+    made = report(stack, result, changes, notes, fix_failed=fix_failed, stages=stages, gate=gate)
+    data = msgspec.json.encode(made)
     return msgspec.json.format(data, indent=2) + b"\n"
 
 
@@ -304,6 +330,7 @@ def report(
     notes: Iterable[Note] = (),
     *,
     fix_failed: str = "",
+    stages: Iterable[ModelStage] = (),
     gate: Gate | None = None,
 ) -> Report:
     """The report as structs. `changes` are those of a fix; each stands under the findings it cures, else in
@@ -347,6 +374,10 @@ def report(
         gone=[Gone(g.fingerprint, g.cause, g.hop, g.file, g.count) for g in gate.gone],
         base=gate.base,
         unchanged=gate.unchanged,
+        roll_out=[
+            Stage(one.what, one.why, [StagedSetting(c.hop, c.setting.option) for c in one.changes])
+            for one in stages
+        ],
     )
 
 
@@ -475,4 +506,6 @@ def _fix(change: Change) -> Fix:
     edits = [
         Edit(e.span.file, e.span.line, e.span.column, e.span.start, e.span.end, e.text) for e in change.edits
     ]
-    return Fix(change.hop, change.setting.option, change.value.seconds, change.why, edits)
+    return Fix(
+        change.hop, change.setting.option, change.value.seconds, change.why, edits, change.cost, change.safe
+    )

@@ -104,8 +104,8 @@ def _details(finding: Finding, subject: Subject) -> Iterator[str]:
     for change in subject.changes_of(finding):
         if not change.edits:
             yield f"\n{_escaped(by_hand_text(change))}"
-    if subject.cure.failed and finding.needs:
-        yield f"\nNo fix was found: {_escaped(subject.cure.failed)}"
+    if why := subject.cure.failed.get(finding):
+        yield f"\nNo fix was found: {_escaped(why)}"
     mitigation = finding.mitigation
     if mitigation is None:
         return

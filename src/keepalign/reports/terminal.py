@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TextIO
 
-from keepalign.model.checked import Change, CheckResult
+from keepalign.model.checked import Change, CheckResult, Stage
 from keepalign.model.finding import Finding, Mitigation, Severity
 from keepalign.model.gated import Gate
 from keepalign.model.path import Stack
@@ -35,12 +35,14 @@ class Cure:
     Args:
         changes: all of them, in order.
         diffs: for each finding, the diff of the changes that it asks for.
-        failed: why there is no fix; empty when there is one.
+        failed: for each finding that no fix cures, why.
+        stages: the order in which the changes may take effect; empty where there is none to heed.
     """
 
     changes: Sequence[Change] = ()
     diffs: Mapping[Finding, str] = field(default_factory=dict)
-    failed: str = ""
+    failed: Mapping[Finding, str] = field(default_factory=dict)
+    stages: Sequence[Stage] = ()
 
 
 def report(
@@ -101,8 +103,8 @@ def _finding(
     by_hand = [c for c in cure.changes if c.cures(finding) and not c.edits]
     for change in by_hand:
         lines += wrapped(by_hand_text(change), first="  = fix:     ")
-    if cure.failed and finding.needs:
-        lines += wrapped(f"none found: {cure.failed}", first="  = fix:     ")
+    if why := cure.failed.get(finding):
+        lines += wrapped(f"none found: {why}", first="  = fix:     ")
     if finding.mitigation is not None:
         lines += _mitigation(finding.mitigation)
     return lines
@@ -175,14 +177,23 @@ def _summary(stack: Stack, result: CheckResult, notes: int, cure: Cure, gate: Ga
     return lines
 
 
-def fix_summary(changes: Sequence[Change], after: CheckResult, *, written: bool) -> list[Line]:
-    """What a fix changes and why, what is left to people, and what the second check said."""
+def fix_summary(cure: Cure, after: CheckResult, *, written: bool) -> list[Line]:
+    """What a fix changes, why and at what cost, in which order it may take effect, what is left to people,
+    and what the second check said.
+    """
     lines: list[Line] = []
+    changes = cure.changes
     for change in changes:
         if change.edits:
             lines += wrapped(_raised(change), first="  ✓ " if written else "  · ")
         else:
             lines += wrapped(by_hand_text(change), first="  ! ")
+        if change.cost:
+            label = "cost" if change.safe else "unsafe"
+            lines += wrapped(f"{label}: {change.cost}", first="      ", style="" if change.safe else "yellow")
+    for finding, why in cure.failed.items():
+        lines += wrapped(f"{finding.cause} on {finding.path} has no fix: {why}", first="  ! ")
+    lines += _staged(cure.stages)
     edited = sum(bool(c.edits) for c in changes)
     if edited:
         done = "Changed" if written else "Would change"
@@ -195,10 +206,23 @@ def fix_summary(changes: Sequence[Change], after: CheckResult, *, written: bool)
             checked += f"; unknown before and after: {counted(len(after.undecided), 'comparison')}"
         lines += wrapped(f"{done} {counted(edited, 'setting')}; {checked}.", first="")
         if not written:
-            lines += wrapped("Nothing was written; --write does it.", first="")
+            unsafe = any(not change.safe for change in changes)
+            flags = "--write --unsafe does it" if unsafe else "--write does it"
+            lines += wrapped(f"Nothing was written; {flags}.", first="")
     if not lines and after.findings:
         left = counted(len(after.findings), "finding")
         lines += wrapped(f"No edit cures {left}; `keepalign check` says what does.", first="")
+    return lines
+
+
+def _staged(stages: Sequence[Stage]) -> list[Line]:
+    if not stages:
+        return []
+    lines = [line(("Safe order of the roll-out:", "bold"))]
+    for number, stage in enumerate(stages, 1):
+        options = ", ".join(f"{c.setting.option} of {c.hop}" for c in stage.changes)
+        why = f" ({stage.why})" if stage.why else ""
+        lines += wrapped(f"{stage.what} {options}{why}", first=f"  {number}. ")
     return lines
 
 

@@ -6,7 +6,13 @@ from keepalign.defaults import load
 from keepalign.errors import LabError
 from keepalign.join.paths import Target
 from keepalign.lab.recipes import apache_httpd, gunicorn, nginx
-from keepalign.readers._fragments import ApacheFragment, AppFragment, GunicornFragment, NginxFragment
+from keepalign.readers._fragments import (
+    ApacheFragment,
+    AppFragment,
+    GunicornFragment,
+    NginxFragment,
+    ProxyFragment,
+)
 
 
 def versions(target: Target) -> tuple[str, ...]:
@@ -23,11 +29,11 @@ def versions(target: Target) -> tuple[str, ...]:
                 names[f"gunicorn {gunicorn.find().version}"] = None
             case NginxFragment():
                 names[f"nginx {nginx.find().version}"] = None
-            case AppFragment() as server:
+            case AppFragment() | ProxyFragment() as server:
                 label = load(server.product).label
                 raise LabError(
-                    f"the lab cannot run the {label} of container {program.container} with your own flags"
-                    " yet",
+                    f"the lab cannot run the {label} of container {program.container} with your own"
+                    " configuration yet",
                     hint="`keepalign lab list` names the scenarios that run on it",
                 )
             case None:
