@@ -3,6 +3,7 @@
 causes/<slug>.md, statuses/<code>.md   the pages of `explain`
 causes/index.md                        their list
 cli.md                                 from the real --help
+products.md                            every documented default, by product and by what it limits
 <verb>-v1.schema.json                  from the types of JSON v1 of check, diagnose, explain, lab and prove
 """
 
@@ -15,8 +16,12 @@ from typing import Final
 
 import click
 
+from keepalign import defaults
 from keepalign.cli import COMMANDS, cli
+from keepalign.defaults import Documented
 from keepalign.model.page import Page, PageKind
+from keepalign.model.path import Product
+from keepalign.model.timers import Role
 from keepalign.reports import diagnosis_v1, json_v1, page_v1, proof_v1, shown_v1
 from keepalign.reports.page import index, markdown
 from keepalign.rules.pages import PAGES
@@ -59,6 +64,7 @@ def pages() -> Mapping[Path, str]:
         + index(PAGES)
         + _source("src/keepalign/rules/__init__.py"),
         REFERENCE / "cli.md": _cli(),
+        REFERENCE / "products.md": _products(),
         **{REFERENCE / f"{verb}-v1.schema.json": schema().decode() for verb, schema in _SCHEMAS.items()},
     }
 
@@ -99,6 +105,68 @@ def _cli() -> str:
             sections.append(f"### keepalign {name} {inner}\n\n{shown(verb, inner, own)[0]}")
     sections.append(_EXIT_CODES + "\n<!-- Source: src/keepalign/cli/ -->\n")
     return "\n".join(sections)
+
+
+_COLUMNS: Final = {
+    "keep-alive of clients": Role.SERVER_IDLE,
+    "silence of the next hop": Role.UPSTREAM_READ,
+    "pooled connections": Role.UPSTREAM_POOL_IDLE,
+    "one request's work": Role.HANDLER_TIMEOUT,
+    "grace at a stop": Role.SHUTDOWN_GRACE,
+}
+
+_PRODUCTS: Final = """\
+# Products and their defaults
+
+What keepalign takes where nobody sets a value. Each row of `src/keepalign/defaults/` has the versions that it
+holds for and its source; where versions differ, a version that is not known makes the value unknown, not a
+guess. `doc`, `source` and `measured` say what a default rests on; `unverified`: on none of them.
+"""
+
+
+def _products() -> str:
+    """Products by what their settings limit, then every row of each."""
+    known = [defaults.load(product) for product in Product]
+    known = sorted((one for one in known if one.rows), key=lambda one: one.label.lower())
+    head = ["product", *_COLUMNS]
+    overview = [
+        [one.label, *("<br>".join(map(_cell, one.for_role(role))) for role in _COLUMNS.values())]
+        for one in known
+    ]
+    sections = [_NOTICE + _PRODUCTS, _table(head, overview)]
+    for one in known:
+        rows = [
+            [
+                f"`{row.option}`", _role(row.role), _default(row), row.versions or "all checked",
+                row.evidence.replace("+", ", "), f"[source]({row.source})" if row.source else "",
+                row.note,
+            ]
+            for row in one.rows
+        ]  # fmt: skip
+        title = f"## {one.label}\n\nChecked {one.checked}.\n"
+        sections.append(
+            f"{title}\n"
+            + _table(["option", "limits", "default", "versions", "rests on", "source", "note"], rows)
+        )
+    return "\n".join(sections) + _source("src/keepalign/defaults/")
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in lines)
+
+
+def _cell(row: Documented) -> str:
+    versions = f" ({row.versions})" if row.versions else ""
+    return f"`{row.option}` {_default(row)}{versions}"
+
+
+def _default(row: Documented) -> str:
+    return str(row.default) if row.default is not None else "—" if row.kind == "none" else row.kind
+
+
+def _role(word: str) -> str:
+    return word.replace("_", " ")
 
 
 def main() -> None:
