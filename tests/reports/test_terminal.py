@@ -16,7 +16,7 @@ from keepalign.model.path import Unjoined
 from keepalign.model.source import SourceText
 from keepalign.readers._reader import Note
 from keepalign.reports import terminal
-from keepalign.reports._lines import WIDTH, Line, plain, shortener
+from keepalign.reports._lines import WIDTH, Line, hidden, plain, shortener
 from keepalign.reports.terminal import Cure
 
 
@@ -388,3 +388,22 @@ def test_fix_that_finds_no_edit_says_so() -> None:
     assert plain(terminal.fix_summary(Cure(), result, written=False)) == (
         "No edit cures 5 findings; `keepalign check` says what does.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("web: SECRET=hunter2 gunicorn --keep-alive 5", "web: SECRET=••••••• gunicorn --keep-alive 5"),
+        ('  "dbPassword": "hunter2", "idle": 60', '  "dbPassword": "•••••••", "idle": 60'),
+        ("url = postgres://u:hunter2@db/x", "url = postgres://u:•••••••@db/x"),
+        ("ProxyPass / http://127.0.0.1:8000/ timeout=60", "ProxyPass / http://127.0.0.1:8000/ timeout=60"),
+        ("server.keepAliveTimeout = 65", "server.keepAliveTimeout = 65"),
+    ],
+)
+def test_what_looks_like_a_credential_is_shown_as_dots(text: str, shown: str) -> None:
+    assert hidden(text) == shown
+
+
+@pytest.mark.timeout(10)
+def test_long_words_take_time_as_they_are_long() -> None:
+    assert hidden("a" * 1_000_000) == "a" * 1_000_000

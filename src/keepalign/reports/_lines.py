@@ -18,9 +18,30 @@ Line: TypeAlias = tuple[Piece, ...]
 
 WIDTH: Final = 80
 
+_CREDENTIAL: Final = re.compile(
+    r"""(?ix)
+    (?<![\w.-]) (?P<head>
+        [\w.-]* (?:secret|passw(?:or)?d|passphrase|token|credential|(?:api|private|access)_?key) [\w.-]*
+        ["']? \s* (?:=>|[:=]) \s* ["']? )
+    (?P<value> [^\s"',;]+ )
+    | (?P<scheme> ://[^\s:/@]*: ) (?P<password> [^\s/@]+ ) (?=@)
+    """
+)
+"""What is called like a credential, and passwords in addresses."""
+
 _UNIT: Final = re.compile(r"(?<=\d) (?=(?:us|ms|s|%)\b)")
 
 BLANK: Final[Line] = ()
+
+
+def hidden(text: str) -> str:
+    """`text` of a configuration file with a dot for each character of what looks like a credential in it."""
+
+    def dots(match: re.Match[str]) -> str:
+        head, value = match["head"] or match["scheme"], match["value"] or match["password"]
+        return f"{head}{'•' * len(value)}"
+
+    return _CREDENTIAL.sub(dots, text)
 
 
 def line(*pieces: Piece | str) -> Line:

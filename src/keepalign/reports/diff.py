@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keepalign.reports._lines import WIDTH, Line, elided, line
+from keepalign.reports._lines import WIDTH, Line, elided, hidden, line
 
 
 def coloured(diff: str, *, indent: str = "", whole: bool = True) -> list[Line]:
-    """The lines of `diff`; unless `whole`, cut to the width of the terminal, what changes in sight."""
+    """The lines of `diff`; unless `whole`, for the eye alone: cut to the width of the terminal, what changes
+    in sight, and without what looks like a credential."""
     texts = diff.split("\n")[:-1]
     changes = {} if whole else _changes(texts)
     lines: list[Line] = []
@@ -22,7 +23,7 @@ def coloured(diff: str, *, indent: str = "", whole: bool = True) -> list[Line]:
             style = "green"
         elif text.startswith("-"):
             style = "red"
-        shown = text if whole else _cut(text, WIDTH - len(indent), changes.get(number, 0))
+        shown = text if whole else _cut(hidden(text), WIDTH - len(indent), changes.get(number, 0))
         lines.append(line(indent, (shown, style)))
     return lines
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from keepalign.model.finding import Location
 from keepalign.model.source import SourceText, Span
-from keepalign.reports._lines import WIDTH, Line, broken, cells, line
+from keepalign.reports._lines import WIDTH, Line, broken, cells, hidden, line
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -61,7 +61,7 @@ def _label(head: str, label: str, style: str) -> list[Line]:
 def _visible(source: SourceText, span: Span, width: int) -> tuple[str, int, int]:
     """The line of `span` in at most `width` columns, and where in it the span is: column from 0, length."""
     # A control character must not reach the terminal; a line may be a whole minified file.
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", source.line(span.line).expandtabs(4))
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", hidden(source.line(span.line)).expandtabs(4))
     before = len(source.line(span.line)[: span.column - 1].expandtabs(4))
     inside = source.data[span.start : span.end].split(b"\n")[0].decode("utf-8", "replace").rstrip("\r")
     length = max(1, cells(inside.expandtabs(4)))

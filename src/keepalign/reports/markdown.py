@@ -12,7 +12,7 @@ from typing import Final
 from keepalign.model.finding import Finding
 from keepalign.model.source import Span
 from keepalign.reports import ladder
-from keepalign.reports._lines import plain, shortener
+from keepalign.reports._lines import hidden, plain, shortener
 from keepalign.reports._summary import counted
 from keepalign.reports.subject import Subject, primary, summary
 from keepalign.reports.terminal import by_hand_text
@@ -100,7 +100,7 @@ def _details(finding: Finding, subject: Subject) -> Iterator[str]:
         yield f"- {place}{_escaped(location.label)}"
     yield f"- confidence: {finding.confidence}"
     if diff := subject.cure.diffs.get(finding, ""):
-        yield f"\n{_fenced(diff, 'diff')}"
+        yield f"\n{_fenced(hidden(diff), 'diff')}"
     for change in subject.changes_of(finding):
         if not change.edits:
             yield f"\n{_escaped(by_hand_text(change))}"

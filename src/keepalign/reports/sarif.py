@@ -24,6 +24,7 @@ from keepalign.model.finding import Finding, Location, Severity
 from keepalign.model.gated import HeldBy, Suppressed
 from keepalign.model.page import Page
 from keepalign.model.source import Edit, Span
+from keepalign.reports._lines import hidden
 from keepalign.reports.page import markdown
 from keepalign.reports.subject import Subject, in_file, primary, summary
 
@@ -150,7 +151,7 @@ def _physical(span: Span, subject: Subject) -> Json:
     region = _region(span, subject)
     source = subject.sources.get(span.file)
     if source is not None:
-        region["snippet"] = {"text": source.line(span.line)}
+        region["snippet"] = {"text": hidden(source.line(span.line))}
     return {"artifactLocation": _artifact(span.file, subject), "region": region}
 
 
