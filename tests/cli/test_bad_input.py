@@ -18,7 +18,7 @@ import pytest
 
 from keepalign.cli import run
 from keepalign.cli.check import FORMATS
-from keepalign.readers import tree as tree_module
+from keepalign.readers import _opened
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "orders-api"
 
@@ -133,7 +133,7 @@ def test_file_that_may_not_be_read_is_named(keepalign: Keepalign, monkeypatch: p
             raise PermissionError(13, "Permission denied", file)
         return real(file, *args, **kwargs)
 
-    monkeypatch.setattr(tree_module, "open", refuse, raising=False)
+    monkeypatch.setattr(_opened, "open", refuse, raising=False)
     said = keepalign("check", ".")
     assert (said.code, said.out) == (2, "")
     assert said.err == (

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from keepalign.errors import ReadError, UsageError
-from keepalign.readers import tree as tree_module
+from keepalign.readers import _opened
 from keepalign.readers._files import Bounds
 from keepalign.readers.tree import read_tree, walk
 
@@ -416,13 +416,13 @@ def test_file_above_two_mebibytes_is_an_error_only_where_it_is_needed() -> None:
 
 def test_file_that_may_not_be_read_is_an_error_or_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     make({"httpd.conf": CONF, "other.conf": "nginx", "secret.pem": "x"})
-    monkeypatch.setattr(tree_module, "open", denied({"other.conf", "secret.pem"}), raising=False)
+    monkeypatch.setattr(_opened, "open", denied({"other.conf", "secret.pem"}), raising=False)
     tree = read_tree(["."])
     assert [note.text for note in tree.notes] == [
         "other.conf was not looked at: Permission denied; check the path and its permissions",
         "secret.pem was not looked at: Permission denied; check the path and its permissions",
     ]
-    monkeypatch.setattr(tree_module, "open", denied({"httpd.conf"}), raising=False)
+    monkeypatch.setattr(_opened, "open", denied({"httpd.conf"}), raising=False)
     with pytest.raises(ReadError, match=r"httpd\.conf: cannot be read: Permission denied") as caught:
         read_tree(["."])
     assert caught.value.hint == "check the path and its permissions"
@@ -439,13 +439,13 @@ def test_file_whose_name_is_no_utf_8_is_noted() -> None:
 def test_heads_of_files_that_are_not_read_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     make({"httpd.conf": CONF, "notes.md": "x" * 100_000})
     asked: list[tuple[str, int]] = []
-    real = tree_module._bytes
+    real = _opened._bytes
 
     def count(file: str, limit: int, bounds: Bounds) -> bytes:
         asked.append((file, limit))
         return real(file, limit, bounds)
 
-    monkeypatch.setattr(tree_module, "_bytes", count)
+    monkeypatch.setattr(_opened, "_bytes", count)
     tree = read_tree(["."])
     assert list(tree.sources) == ["httpd.conf"]
     assert asked == [("httpd.conf", 4096), ("notes.md", 4096), ("httpd.conf", 2 * 1024 * 1024 + 1)]

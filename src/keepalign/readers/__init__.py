@@ -6,8 +6,13 @@ _files            which files lie below the roots, each once
 _gitignore        which folders git ignores
 _unused           files that could not be used: notes, or the end of the reading
 _shown            what is written, without passwords
-tree              hands each file to its reader: the one place that opens files
-terraform         root modules of HCL
+_opened           the one place that opens configuration
+_gathering        files that say something only together
+tree              hands each file to its reader
+_aws              what every description of AWS resources comes to
+terraform         root modules of HCL and JSON, plans
+cloudformation    templates, and what CDK makes of its source
+cdk               CDK source in TypeScript, JavaScript and Python
 apache_httpd      httpd.conf and what it includes
 nginx             nginx.conf and what it includes, or pieces of one
 haproxy           HAProxy configuration, of one file or several
@@ -31,6 +36,16 @@ gunicorn          a gunicorn command line with its configuration
 uvicorn           a uvicorn command line
 hypercorn         a hypercorn command line with its configuration
 nodejs            a Node.js command line with the files of its package
+projects          servers that are configured in sources and properties, one of:
+golang            net/http, fasthttp and the frameworks on them
+jvm               Spring Boot, and Tomcat's server.xml
+dotnet            Kestrel
+ruby              Puma
+uwsgi             uWSGI's INI files and flags
+php_fpm           pools of PHP-FPM
+_stages           all stages of a Dockerfile
+_yaml             YAML and JSON as nodes with their places
+_ini              INI files as pairs with their places
 python_conf       Python files that configure a server; never executed
 hypercorn_toml    TOML files that configure hypercorn
 package_json      npm scripts

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from keepalign.errors import ReadError
 from keepalign.readers._reader import Note
+
+Noted: TypeAlias = "Callable[..., AbstractContextManager[None, bool | None]]"
+"""`Unused.noted`."""
 
 _PREDICATES: Final = ("begins ", "cannot ", "holds ", "is ")
 """How messages begin that want a subject in front of them."""
