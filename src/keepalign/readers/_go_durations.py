@@ -15,15 +15,16 @@ _PART: Final = re.compile(r"([0-9]{1,15})?(?:\.([0-9]{0,15}))?(ns|us|µs|μs|ms|
 _LARGEST: Final = 2**63 - 1
 
 
-def parse(text: str, *, days: bool = False) -> Duration | None:
-    """The length of time in `text`; None where Go finds none, or one below zero.
+def nanoseconds(text: str, *, days: bool = False) -> int | None:
+    """The nanoseconds in `text`, fewer than none for "-1s"; None where Go finds no duration.
 
     Args:
         days: "d" is a unit too, as in Caddy.
     """
-    if text.lstrip("+") == "0":
-        return Duration(0)
-    rest = text.removeprefix("+")
+    sign = -1 if text.startswith("-") else 1
+    rest = text[1:] if text.startswith(("+", "-")) else text
+    if rest == "0":
+        return 0
     total = at = 0
     for match in _PART.finditer(rest):
         if match.start() != at or not (match[1] or match[2]) or (match[3] == "d" and not days):
@@ -31,6 +32,10 @@ def parse(text: str, *, days: bool = False) -> Duration | None:
         unit, fraction = _NS[match[3]], match[2] or "0"
         total += int(match[1] or "0") * unit + int(fraction) * unit // 10 ** len(fraction)
         at = match.end()
-    if not rest or at != len(rest) or total > _LARGEST:
-        return None
-    return Duration(-(-total // 1000))
+    return sign * total if rest and at == len(rest) and total <= _LARGEST else None
+
+
+def parse(text: str, *, days: bool = False) -> Duration | None:
+    """As nanoseconds(), in whole microseconds, rounded up; None also for one below zero."""
+    found = nanoseconds(text, days=days)
+    return Duration(-(-found // 1000)) if found is not None and found >= 0 else None

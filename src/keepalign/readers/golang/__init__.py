@@ -1,7 +1,7 @@
 """Go: what the source of the program that an image is built from says of its server.
 
 _syntax     one file as a tree
-_durations  Go's durations as text
+_durations  the constants of package time
 _folding    what an expression is worth: constants, flags, the environment
 _servers    the servers that files start, and how they end them
 _modules    which files make the program: go.mod, `go build`, imports

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from keepalign.model.source import Site, Span, Unit
+from keepalign.readers._go_durations import nanoseconds
 from keepalign.readers._reader import Word
-from keepalign.readers.golang._durations import LARGEST, NANOSECONDS, parse
+from keepalign.readers.golang._durations import LARGEST, NANOSECONDS
 from keepalign.readers.golang._names import TAG_DEFAULT, TAG_ENV, Declared, Names, collect
 from keepalign.readers.golang._syntax import GoFile, arguments_of, last_name, text_of
 
@@ -140,7 +141,7 @@ class Values:
         if "\\" in text or len(text) > 200 or "\ufffd" in text:
             return Lost("it is a text with escapes")
         inner = file.source.span(node.start_byte + 1, node.end_byte - 1)
-        return Known(text, Site(inner, "{value}s") if parse(text) is not None else None)
+        return Known(text, Site(inner, "{value}s") if nanoseconds(text.strip()) is not None else None)
 
     def _site(self, node: Node, file: GoFile) -> Site | None:
         if file.imports.get("time") != "time":
@@ -213,7 +214,7 @@ class Values:
     def _of_variable(self, name: str, value: str | None) -> Result:
         if value is None:
             return Lost(f"the environment variable {name} cannot be resolved")
-        if parse(value) is None and not re.fullmatch(r"\d{1,12}", value):
+        if nanoseconds(value.strip()) is None and not re.fullmatch(r"\d{1,12}", value):
             return Lost(f"the environment variable {name} holds no length of time")
         return Known(value, note=f"environment variable {name}")
 
@@ -319,7 +320,7 @@ class Values:
             if word.text is None:
                 return Lost(f"the flag -{name} cannot be resolved: {word.reason}")
             site = None
-            if word.value_span is not None and parse(word.text) is not None:
+            if word.value_span is not None and nanoseconds(word.text.strip()) is not None:
                 site = Site(word.value_span, "{value}s")
             return Known(word.text, site, ((f"-{name}", word.span),))
         default = given[1] if len(given) < 4 else given[2]
@@ -346,7 +347,7 @@ def duration_of(found: Result) -> Result:
 def _timed(found: Result) -> Result:
     if isinstance(found, Lost) or not isinstance(found.constant, str):
         return found
-    number = parse(found.constant)
+    number = nanoseconds(found.constant.strip())
     if number is None:
         return Lost("its text is no length of time")
     return replace(found, constant=number)
