@@ -59,6 +59,8 @@ def test_run_returns_the_result_and_closes_the_loop() -> None:
 
 def test_ctrl_c_cancels_the_main_task_and_is_raised() -> None:
     ended = []
+    # A shell without job control starts what it puts in the background with this signal ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     async def main() -> None:
         try:
@@ -67,8 +69,11 @@ def test_ctrl_c_cancels_the_main_task_and_is_raised() -> None:
         finally:
             ended.append(True)
 
-    with pytest.raises(KeyboardInterrupt):
-        run(main())
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(main())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert ended == [True]
 
 

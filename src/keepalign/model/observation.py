@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from keepalign.model.finding import Confidence
@@ -120,19 +121,125 @@ class Timers:
     Args:
         idle_timeout: of the balancer. keep_alive: of the targets' servers.
         deregistration_delay: of the target group.
+        stop_timeout: between the stop signal and the kill of a container.
+        proxy_read: silence after which a proxy in the target gives up on its application.
+        worker_timeout: after which an application server kills a worker at work.
+        server_limit: of the target's server for a request or its silence, whatever works behind it.
+        graceful: whether requests at work are finished after the stop signal.
     """
 
     idle_timeout: Duration | None = None
     keep_alive: Duration | None = None
     deregistration_delay: Duration | None = None
+    stop_timeout: Duration | None = None
+    proxy_read: Duration | None = None
+    worker_timeout: Duration | None = None
+    server_limit: Duration | None = None
+    graceful: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """Targets were deregistered at an instant. `removed` names them as the log does."""
+    """Targets were deregistered at an instant.
+
+    Args:
+        removed: as the log names them, "address:port"; an address alone stands for all of its ports.
+        source: who says so, for the evidence: "ecs-events.json:3", "ECS service prod/orders".
+    """
 
     at: Instant
     removed: tuple[str, ...]
+    source: str = ""
+
+
+class HealthCheck(NamedTuple):
+    """One health check of a target, from the balancer's health-check log.
+
+    Args:
+        at: when it ended. target: "address:port". group: name or ARN of the target group.
+        reason: the log's reason code; empty when healthy.
+    """
+
+    at: Instant
+    target: str
+    group: str
+    healthy: bool
+    reason: str
+
+
+class Saw(StrEnum):
+    """What a line of a server's own log says."""
+
+    ANSWERED = "answered"
+    """An access-log line: the server sent this status; 499 is CLIENT_LEFT."""
+    CLIENT_LEFT = "client left"
+    BACKEND_TIMED_OUT = "backend timed out"
+    """A proxy waited for its own server in vain."""
+    BACKEND_CLOSED = "backend closed"
+    """Its own server closed or reset the connection before an answer."""
+    BACKEND_REFUSED = "backend refused"
+    BACKEND_MALFORMED = "backend malformed"
+    """Its own server's answer was no HTTP, or its headers too large."""
+    WORKER_KILLED = "worker killed"
+    """A worker was ended at its time limit."""
+    CRASHED = "crashed"
+    """A process ended by a signal or an error nobody sent it: segmentation fault, out of memory."""
+    STOPPING = "stopping"
+    """The server got its stop signal."""
+    STARTED = "started"
+    SATURATED = "saturated"
+    """All workers, threads or connections are in use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Testimony:
+    """One line of a second witness: the log of a server behind the balancer (or of a proxy before it).
+
+    Args:
+        file, line: where it stands, from 1. server: "nginx", "apache", "envoy", "gunicorn".
+        at: when the event ended; an access log that dates a request's beginning was corrected by `took`.
+        precision: how coarse `at` is: one second in the common log format.
+        method, path, status: of the request, path without query; None where the line has none.
+        took: how long the server had the request.
+        trace: the Root of X-Amzn-Trace-Id where the format logs it ("1-67891233-abcdef012345678912345678").
+        backend: the proxy's own server, as it names it.
+        text: the line's own words for the evidence, at most 200 characters.
+    """
+
+    file: str
+    line: int
+    server: str
+    at: Instant
+    precision: Duration
+    saw: Saw
+    method: str | None = None
+    path: str | None = None
+    status: int | None = None
+    took: Duration | None = None
+    trace: str | None = None
+    backend: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known beside the balancer's lines; all of it optional.
+
+    Args:
+        timers: by target group name or ARN; "" holds for every group that has no entry.
+        deployments, health, testimonies: in time order.
+    """
+
+    timers: Mapping[str, Timers] = field(default_factory=dict)
+    deployments: tuple[Deployment, ...] = ()
+    health: tuple[HealthCheck, ...] = ()
+    testimonies: tuple[Testimony, ...] = ()
+
+    def timers_of(self, group: str) -> Timers:
+        """Of a target group, by its ARN ("…:targetgroup/NAME/ID") or else its name."""
+        name = group.partition(":targetgroup/")[2].partition("/")[0]
+        known = self.timers.get(group) or self.timers.get(name) or self.timers.get("")
+        return known if known is not None else Timers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +251,8 @@ class Window:
         counters: of every line, also of those without an error.
         errors: the rows to judge, in any order.
         complete: the counters hold every request of the time; False for lines that somebody picked.
+        deployments, health, testimonies: in time order, of the window's time and some margin.
+        elb: the balancer's name as the log has it: "app/NAME/ID"; without "app/" a Classic Load Balancer.
     """
 
     group: str
@@ -152,6 +261,9 @@ class Window:
     timers: Timers = Timers()
     deployments: tuple[Deployment, ...] = ()
     complete: bool = False
+    health: tuple[HealthCheck, ...] = ()
+    testimonies: tuple[Testimony, ...] = ()
+    elb: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,27 @@
+"""Where error rows are found and judged: on this machine, or where the logs are.
+
+Each engine selects error rows and counts, cuts them into the same windows and asks the same judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from keepalign.logs.objects import Scanned
+from keepalign.model.observation import Judged
+
+
+@dataclass(slots=True)
+class Judgement:
+    """An engine's answer.
+
+    Args:
+        judged: in the order of windows, then of time; read it once, to its end.
+        scanned: where every line went, per object; whole when `judged` is at its end.
+        notes: what else the user should know.
+    """
+
+    judged: Iterator[Judged]
+    scanned: list[Scanned] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)

@@ -1,0 +1,81 @@
+"""Error rows in order → windows: the same cut on every engine, so that every judge sees the same.
+
+A window is one target group over one hour of the log, in UTC, or a part of it where an hour holds very many
+errors. Counters reach one hour further on both sides: whether a target came back shows after its errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Final, NamedTuple
+
+from keepalign.model.observation import CounterKey, Evidence, LogRow, Window
+from keepalign.units import Instant
+
+SLICE_MINUTES: Final = 60
+MOST_ROWS: Final = 20_000
+"""Error rows in one window: some 30 MB as objects."""
+_MINUTE_US: Final = 60_000_000
+_AROUND_US: Final = 3_600_000_000
+"""How far evidence from elsewhere reaches beyond the rows."""
+
+
+class Key(NamedTuple):
+    """What rows are parted by. `slice`: hours since the Unix epoch."""
+
+    elb: str
+    group: str
+    slice: int
+
+
+def key_of(row: LogRow) -> Key:
+    """The window that a row belongs to, before it is cut by number."""
+    return Key(row.elb, row.target_group or "", row.time.us // _MINUTE_US // SLICE_MINUTES)
+
+
+CountersOf = Mapping[Key, Mapping[CounterKey, int]]
+"""Counters by window, an hour on both sides included."""
+
+
+def windows(
+    rows: Iterable[LogRow], counters: CountersOf, evidence: Evidence, *, complete: bool
+) -> Iterator[Window]:
+    """Windows in the order of `rows`.
+
+    Args:
+        rows: sorted by `key_of` and time.
+        complete: the counters hold every line of the log, not lines that somebody picked.
+    """
+    for key, members in groupby(rows, key_of):
+        part: list[LogRow] = []
+        for row in members:
+            if len(part) >= MOST_ROWS and row.time != part[-1].time:
+                yield window(key, part, counters.get(key, {}), evidence, complete=complete)
+                part = []
+            part.append(row)
+        yield window(key, part, counters.get(key, {}), evidence, complete=complete)
+
+
+def window(
+    key: Key,
+    rows: list[LogRow],
+    counters: Mapping[CounterKey, int],
+    evidence: Evidence,
+    *,
+    complete: bool,
+) -> Window:
+    """One window with the evidence that lies in its time, an hour on both sides."""
+    first = Instant(min(row.time.us for row in rows) - _AROUND_US)
+    last = Instant(max(row.time.us for row in rows) + _AROUND_US)
+    return Window(
+        key.group,
+        counters,
+        tuple(rows),
+        evidence.timers_of(key.group),
+        deployments=tuple(one for one in evidence.deployments if first <= one.at <= last),
+        complete=complete,
+        health=tuple(one for one in evidence.health if first <= one.at <= last),
+        testimonies=tuple(one for one in evidence.testimonies if first <= one.at <= last),
+        elb=key.elb,
+    )
