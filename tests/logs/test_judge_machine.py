@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from tests.logs.incidents import A, Incident, drained, ended
@@ -88,6 +89,13 @@ def errors(play: Playbook, timers: Timers = Timers()) -> list[Judged]:  # noqa: 
     return list(judge(window_of(play, timers)))
 
 
+def cut(found: Iterable[Judged]) -> list[Judged]:
+    """The six requests that were running when the target ended."""
+    those = [one for one in found if one.row.request_time is not None and one.row.elb_status == 502]
+    assert len(those) == 6
+    return those
+
+
 def test_end_of_a_drain_is_told_from_a_crash() -> None:
     found = errors(drained(50, apart_s=1))
     assert len(found) == 4
@@ -102,9 +110,9 @@ def test_stated_delay_makes_a_drain_surer_or_rules_it_out() -> None:
     play = drained(50, apart_s=1)
     stated = errors(play, Timers(deregistration_delay=Duration.of(s=300)))
     assert "the youngest is younger than a drain of 300 s allows" in " ".join(stated[0].evidence)
-    assert stated[0].confidence is LOW
+    assert {one.cause for one in stated} == {"stop-timeout-below-drain"}, "what else cuts old requests only?"
     zero = errors(drained(0, apart_s=3), Timers(deregistration_delay=Duration(0)))
-    assert {(one.cause, one.confidence) for one in zero} == {("deregistration-below-longest-request", HIGH)}
+    assert {(one.cause, one.confidence) for one in zero} == {("deregistration-below-longest-request", MEDIUM)}
 
 
 def test_known_deployment_decides() -> None:
@@ -112,6 +120,7 @@ def test_known_deployment_decides() -> None:
     at = window.errors[0].time
     for ago, cause, confidence in (
         (50, "deregistration-below-longest-request", HIGH),
+        (30, "stop-timeout-below-drain", MEDIUM),
         (20, "no-graceful-shutdown", MEDIUM),
     ):
         deployment = Deployment(at + Duration.of(s=-ago), (A,))
@@ -123,19 +132,28 @@ def test_known_deployment_decides() -> None:
 
 def test_target_that_comes_back_had_crashed() -> None:
     found = errors(ended(comes_back=True, deregistered=False))
-    cut = [one for one in found if one.row.request_time is not None and one.row.elb_status == 502]
-    assert len(cut) == 6
-    assert {(one.cause, one.confidence) for one in cut} == {("target-closed-mid-request", HIGH)}
+    assert {(one.cause, one.confidence) for one in cut(found)} == {("target-closed-mid-request", HIGH)}
     refused = [one for one in found if one.row.request_time is None]
     assert refused
     assert {one.cause for one in refused} == {"target-connection-refused"}
 
 
 def test_target_that_stops_at_once_when_deregistered_has_no_graceful_shutdown() -> None:
-    found = errors(ended(comes_back=False, deregistered=True))
-    cut = [one for one in found if one.row.request_time is not None and one.row.elb_status == 502]
-    assert len(cut) == 6
-    assert {one.cause for one in cut} == {"no-graceful-shutdown"}
+    """A log alone does not tell who ended it; what is known of the server or of the deployment does."""
+    play = ended(comes_back=False, deregistered=True)
+    alone = cut(errors(play))
+    assert {one.confidence for one in alone} == {LOW}
+    assert {"no-graceful-shutdown"} <= {
+        name for one in alone for name in (one.cause, *(other.cause for other in one.candidates))
+    }
+    assert {one.cause for one in cut(errors(play, Timers(graceful=False)))} == {"no-graceful-shutdown"}
+    window = window_of(play)
+    at = min(row.time for row in window.errors if row.elb_status == 502 and row.request_time is not None)
+    known = replace(window, deployments=(Deployment(at, (A,)),))
+    assert {(one.cause, one.confidence) for one in cut(judge(known))} == {("no-graceful-shutdown", HIGH)}
+    assert {one.cause for one in cut(judge(replace(known, timers=Timers(graceful=True))))} == {
+        "target-closed-mid-request"
+    }
 
 
 def test_stale_reuse_now_and_then_over_all_targets_is_sure() -> None:

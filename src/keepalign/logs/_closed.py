@@ -2,8 +2,8 @@
 
 One line of these looks like another. What tells them apart is how long the target had the request, and
 whether other requests of the same target ended in the same instant: a stale connection fails one request at a
-time over all targets, a process that ends takes all of its requests with it, old and young; a target that has
-been drained for a while has no young ones left.
+time over all targets, a process that ends takes all of its requests with it, old and young (`_ended`); and an
+answer that breaks HTTP does so on one path, on every target.
 """
 
 from __future__ import annotations
@@ -11,121 +11,162 @@ from __future__ import annotations
 from typing import Final
 
 from keepalign.logs import causes
-from keepalign.logs._opinion import HIGH, LOW, MEDIUM, Opinion, s
-from keepalign.logs.context import ALIKE, LONG, Burst, Context, near_whole, waited
-from keepalign.model.observation import LogRow
+from keepalign.logs._ended import DRAIN_SLACK, LONG_US, Ends
+from keepalign.logs._opinion import HIGH, LOW, MEDIUM, Opinion, shown
+from keepalign.logs.context import Context, Ending, PathCluster, Seen, whole_seconds_us
+from keepalign.logs.context.endings import MANY, QUICK_MOST, stands_out
+from keepalign.logs.context.limits import ALIKE, WORKER_SPREAD
+from keepalign.logs.context.lives import AFTERWARDS
 from keepalign.units import Duration
 
 STALE_SURELY: Final = Duration.of(ms=10)
 """Nothing but a connection that was already closing ends so soon in number (uNetworking/uWebSockets.js issue
 939: 0 to 1 ms in hundreds of lines)."""
-STALE_MOST: Final = ALIKE
-"""Above the longest stale re-use that was reported (cardstack/boxel pull request 6107: 1 to 53 ms)."""
 THIN: Final = Duration.of(s=5)
 """Less than this between keep-alive and idle timeout is a thin margin, as in the rules."""
-MANY: Final = 3
-"""Quick closes, one at a time, that make a pattern."""
-BUSY: Final = 10
-"""With so many requests at a time, a server that is gone would have refused the next ones."""
-DRAIN_SLACK: Final = Duration.of(s=2)
-"""Between a deregistration, as others date it, and the balancer's own."""
-ROUTING_LAG: Final = Duration.of(s=15)
-"""For so long a node may go on sending to a target after its deregistration (aws-load-balancer-controller
-issues 905 and 1719)."""
+STALE_MEDIAN: Final = Duration.of(ms=30)
+"""Above that of the slowest stale re-uses reported (cardstack/boxel pull request 6107: 18 ms)."""
+_ROUND_TRIPS: Final = Duration.of(ms=2)
+"""Two of them between availability zones: an answer that comes sooner than a stale re-use is none."""
+GONE: Final = Duration.of(s=3)
+"""A process that ended right now refuses within this, if it is asked."""
+_ENDED: Final = "target_status_code - and response_processing_time -1: the connection ended without an answer"
+_NO_WORK_US: Final = 1_000
+"""Less than any answer over a network takes (uWebSockets.js issue 939: the stale ones did not)."""
+_EARLY_US: Final = 20_000
+"""By so much a timer of another process may be seen to strike early (lab runs)."""
 
 
-def judge_closed(row: LogRow, index: int, context: Context) -> Opinion:
-    """For rows that `context.was_closed` holds for."""
-    evidence = [
-        "target_status_code - and response_processing_time -1: the connection ended without an answer"
-    ]
-    wait = waited(row)
-    if known := _taken_out(row, context, evidence):
-        return known
-    burst = context.bursts.get(index)
-    if burst is not None and _one_event(burst):
-        return _ended_together(row, burst, context, evidence)
-    if wait is None:
-        evidence.append("target_processing_time -1 and no request_creation_time: how long it took is unknown")
-        return Opinion(causes.UNEXPLAINED, LOW, tuple(evidence), (causes.KEEP_ALIVE, causes.CLOSED))
-    if wait <= STALE_MOST:
-        return _quick(wait, burst, context, evidence)
-    return _slow(row, wait, index, context, evidence)
+class Closed:
+    """Judges the closed rows of one window; what an event ended gets one opinion for all of its rows."""
 
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._ends = Ends(context)
+        self._events: dict[int, Opinion | None] = {}
+        self._verdicts: dict[str, bool] = {}
 
-def _one_event(burst: Burst) -> bool:
-    """Whether requests at work were ended: two of them, or half; one among many quick ones is chance."""
-    old = sum(wait > STALE_MOST for wait in burst.waited)
-    return old >= 2 or old * 2 >= max(1, len(burst.waited))
+    def opinion(self, one: Seen, place: int) -> Opinion:
+        """For a row of the shape CLOSED."""
+        context = self._context
+        ending = context.ending_of[place]
+        if (cluster := self._refused_answers(ending)) is not None and not self._timer(place):
+            return _malformed(cluster, one)
+        event = self._event(ending)
+        if event is not None:
+            return event
+        wait = one.wait_us
+        if wait < 0:
+            text = "target_processing_time -1 and no request_creation_time: how long it took is unknown"
+            return Opinion(causes.UNEXPLAINED, LOW, (_ENDED, text), (causes.KEEP_ALIVE, causes.CLOSED))
+        if wait <= context.quick_us:
+            return _quick(one, ending, context)
+        return _slow(one, place, context)
 
+    def _event(self, ending: Ending) -> Opinion | None:
+        """What ended the target or its process; None where it is a matter of the single request."""
+        key = ending.places[0]
+        if key not in self._events:
+            self._events[key] = self._judge(ending)
+        return self._events[key]
 
-def _taken_out(row: LogRow, context: Context, evidence: list[str]) -> Opinion | None:
-    """A deployment that is known took this target out before."""
-    since = context.removed_since(row.target, row.time)
-    if since is None:
+    def _judge(self, ending: Ending) -> Opinion | None:
+        context = self._context
+        if context.one_event(ending):
+            return self._ends.opinion(ending)
+        if not ending.waits_us:
+            return None
+        since = context.removed_since(ending.target, ending.at_us, DRAIN_SLACK)
+        quick = ending.oldest_us <= context.quick_us
+        if since is not None and (not quick or since <= DRAIN_SLACK.us):
+            found = self._ends.taken_out(since, ending, [_ENDED])
+            if found is not None and (found.confidence is HIGH or not quick):
+                return found
+        lives, at_us = context.lives, ending.at_us
+        began = at_us - min(ending.oldest_us, QUICK_MOST.us)
+        if (
+            (quick or len(ending.places) > 1)
+            and lives.refused(ending.target, began - 10_000, at_us + GONE.us)
+            and not lives.refused(ending.target, at_us - AFTERWARDS.us, began - 20_000)
+        ):
+            return self._ends.opinion(ending)
+        if quick:
+            return None
+        if self._timer(ending.places[0]):
+            return None
+        if lives.left(ending.target, at_us) and ending.youngest_us >= LONG_US:
+            return self._ends.opinion(ending)
         return None
-    evidence.append(f"{row.target} was deregistered {s(since)} before")
-    delay = context.window.timers.deregistration_delay
-    others = (causes.STOP, causes.NO_GRACE, causes.CLOSED)
-    if delay is None:
-        return Opinion(causes.DRAIN, MEDIUM, tuple(evidence), others)
-    if abs(since - delay) <= DRAIN_SLACK:
-        evidence.append(f"the deregistration delay is {delay}")
-        return Opinion(causes.DRAIN, HIGH, tuple(evidence), others[:2])
-    if since < delay:
-        evidence.append(f"the deregistration delay of {delay} was not over: the target stopped on its own")
-        return Opinion(causes.NO_GRACE, MEDIUM, tuple(evidence), (causes.STOP, causes.CLOSED))
-    return None
+
+    def _timer(self, place: int) -> bool:
+        constant = self._context.constants.get(place)
+        return constant is not None and constant.size >= MANY and constant.shows_timer
+
+    def _refused_answers(self, ending: Ending) -> PathCluster | None:
+        """The kind of path of the ending's requests, if their answers are what the balancer refuses."""
+        context = self._context
+        found = None
+        for place in ending.places:
+            found = context.clusters.get(context.seen[place].path)
+            if found is None or not self._malformed(found):
+                return None
+        if context.removed_since(ending.target, ending.at_us, DRAIN_SLACK) is not None:
+            return None
+        return found
+
+    def _malformed(self, cluster: PathCluster) -> bool:
+        """Whether the answers to one kind of path are what the balancer refuses.
+
+        It refuses them on every target, and nothing else ends with them; a request that kills its process
+        takes others along.
+        """
+        if cluster.path not in self._verdicts:
+            self._verdicts[cluster.path] = self._breaks_http(cluster)
+        return self._verdicts[cluster.path]
+
+    def _breaks_http(self, cluster: PathCluster) -> bool:
+        context = self._context
+        if cluster.alone <= MANY or cluster.alone * 5 < cluster.endings * 4:
+            return False
+        if cluster.joined * 40 > cluster.endings or (
+            not context.window.complete and cluster.alone < 3 * MANY
+        ):
+            return False
+        if cluster.targets < 2 and len(context.lives.of) > 1 and cluster.number < 3 * MANY:
+            return False
+        enough = cluster.alone >= 2 * MANY
+        if cluster.high_us > QUICK_MOST.us:
+            return enough or cluster.high_us < LONG_US
+        timers, idle = context.window.timers, context.idle
+        if timers.keep_alive is not None and idle is not None:
+            return timers.keep_alive > idle.value + THIN
+        if cluster.median_us > STALE_MEDIAN.us:
+            return enough
+        return enough and cluster.median_us > _ROUND_TRIPS.us and stands_out(cluster, context.clusters)
 
 
-def _ended_together(row: LogRow, burst: Burst, context: Context, evidence: list[str]) -> Opinion:
-    """Several requests of one target ended in one instant: its end, or that of one of its processes."""
-    youngest, oldest = burst.waited[0], burst.waited[-1]
-    evidence.append(
-        f"{burst.size} requests of {row.target} ended within 40 ms, after {s(youngest)} to {s(oldest)} of"
-        " work: one event ended them"
+def _malformed(cluster: PathCluster, one: Seen) -> Opinion:
+    evidence = (
+        _ENDED,
+        f"target_processing_time {shown(one.wait_us)}",
+        _such_lines(cluster),
     )
-    delay = context.window.timers.deregistration_delay
-    ends = (causes.STOP, causes.NO_GRACE)
-    if context.returned(row.target, row.time):
-        evidence.append(
-            f"{row.target} answered again in a later minute: a process of it died, the target stayed"
-        )
-        return Opinion(causes.CLOSED, HIGH, tuple(evidence), (causes.WORKER,))
-    if delay is not None and youngest < delay - ROUTING_LAG:
-        evidence.append(f"the youngest is younger than a drain of {delay} allows")
-    drained = youngest >= (LONG if delay is None else delay - ROUTING_LAG)
-    left = context.left(row.target, row.time)
-    if not left and context.rollout and context.never_again(row.target, row.time):
-        left = True
-        evidence.append("another target had ended in the same way")
-    refused = context.refused_after(row.target, row.time)
-    if left:
-        evidence.append(f"nothing came from {row.target} any more, while others went on: it was taken out")
-    if refused:
-        evidence.append("it took no connections afterwards: its server was gone")
-    elif left:
-        evidence.append("it refused nothing afterwards: its server was still there, the balancer cut it off")
-    if refused and left:
-        return Opinion(causes.NO_GRACE, MEDIUM, tuple(evidence), (causes.STOP, causes.CLOSED))
-    if refused:
-        return Opinion(causes.CLOSED, MEDIUM, tuple(evidence), ends)
-    if drained and youngest >= LONG and (left or burst.size >= MANY):
-        evidence.append("no young request among them: the target had got none for a while, as when it drains")
-        return Opinion(causes.DRAIN, MEDIUM, tuple(evidence), (*ends, causes.CLOSED))
-    if drained and delay is not None:
-        evidence.append(f"with a deregistration delay of {delay} nothing is waited for")
-        return Opinion(causes.DRAIN, HIGH if left else MEDIUM, tuple(evidence), (causes.CLOSED, *ends))
-    if left:
-        return Opinion(
-            causes.DRAIN, MEDIUM if burst.size >= BUSY else LOW, tuple(evidence), (causes.CLOSED, *ends)
-        )
-    return Opinion(causes.CLOSED, MEDIUM, tuple(evidence), (*ends, causes.DRAIN))
+    return Opinion(causes.MALFORMED, MEDIUM, evidence, (causes.CLOSED, causes.KEEP_ALIVE))
 
 
-def _quick(wait: Duration, burst: Burst | None, context: Context, evidence: list[str]) -> Opinion:
+def _such_lines(cluster: PathCluster) -> str:
+    return (
+        f"{cluster.number} such lines of one kind of path on {cluster.targets} targets, at {cluster.endings}"
+        " instants, and hardly ever did another request end with one: the answer is what the balancer refuses"
+    )
+
+
+def _quick(one: Seen, ending: Ending, context: Context) -> Opinion:
     """The connection ended as soon as the request was sent."""
-    evidence.append(f"target_processing_time {s(wait)}: it ended before any work")
+    wait = one.wait_us
+    evidence = [_ENDED, f"target_processing_time {shown(wait)}: it ended before any work"]
+    if context.quick_us != ALIKE.us:
+        evidence.append(f"closes of this target group are quick up to {shown(context.quick_us)}, then a gap")
     timers = context.window.timers
     idle, keep_alive = context.idle, timers.keep_alive
     others = (causes.CLOSED, causes.MALFORMED, causes.MARGIN_THIN, causes.PROXY_IDLE)
@@ -145,9 +186,10 @@ def _quick(wait: Duration, burst: Burst | None, context: Context, evidence: list
         evidence.append(
             f"keep-alive {keep_alive} of the target is not above the balancer's idle timeout {idle.value}"
         )
-        return Opinion(causes.KEEP_ALIVE, HIGH, tuple(evidence), others if wait > STALE_SURELY else ())
-    if burst is not None:
-        evidence.append(f"{burst.size} such requests of the target ended within 40 ms")
+        left = () if wait <= STALE_SURELY.us else others
+        return Opinion(causes.KEEP_ALIVE, HIGH, tuple(evidence), left)
+    if len(ending.places) > 1:
+        evidence.append(f"{len(ending.places)} such requests of the target ended within 40 ms")
         if context.quick_instants < MANY:
             return Opinion(causes.KEEP_ALIVE, LOW, tuple(evidence), others)
         evidence.append(f"and so at {context.quick_instants} instants; a crash would end older requests too")
@@ -155,30 +197,36 @@ def _quick(wait: Duration, burst: Burst | None, context: Context, evidence: list
     if context.quick >= MANY:
         over = f" over {context.quick_targets} targets" if context.quick_targets > 1 else ""
         evidence.append(f"one of {context.quick} such lines{over}, one at a time: stale connections fail so")
-        return Opinion(causes.KEEP_ALIVE, HIGH if wait <= STALE_SURELY else MEDIUM, tuple(evidence), others)
+        # Stale connections fail on any path; on one alone its answers may be at fault, if any is so fast.
+        sure = HIGH if wait <= (STALE_SURELY.us if context.quick_paths > 1 else _NO_WORK_US) else MEDIUM
+        return Opinion(causes.KEEP_ALIVE, sure, tuple(evidence), others)
     return Opinion(causes.KEEP_ALIVE, MEDIUM, tuple(evidence), others)
 
 
-def _slow(row: LogRow, wait: Duration, index: int, context: Context, evidence: list[str]) -> Opinion:
+def _slow(one: Seen, place: int, context: Context) -> Opinion:
     """The target had the request for a while."""
-    evidence.append(f"target_processing_time {s(wait)}: the target had begun to work")
-    constant = context.constants.get(index)
+    wait = one.wait_us
+    evidence = [_ENDED, f"target_processing_time {shown(wait)}: the target had begun to work"]
+    stated = context.window.timers.worker_timeout
+    if stated is not None and -_EARLY_US <= wait - stated.us <= WORKER_SPREAD.us:
+        evidence.append(f"the worker's limit is {stated}, as stated")
+        return Opinion(causes.WORKER, HIGH, tuple(evidence), (causes.CLOSED,))
+    constant = context.constants.get(place)
     if constant is not None and constant.size >= MANY and constant.shows_timer:
         evidence.append(
-            f"{constant.size} of {constant.among} such closes came after {s(constant.least)} to"
-            f" {s(constant.most)}: a timer in the target"
+            f"{constant.size} of {constant.among} such closes came after {shown(constant.least_us)} to"
+            f" {shown(constant.most_us)}: a timer in the target"
         )
         if constant.sharp:
             return Opinion(causes.APP_IDLE, MEDIUM, tuple(evidence), (causes.WORKER, causes.CLOSED))
         return Opinion(causes.WORKER, MEDIUM, tuple(evidence), (causes.APP_IDLE, causes.CLOSED))
     ends: tuple[str, ...] = (causes.DRAIN, causes.STOP, causes.NO_GRACE)
-    if wait >= LONG and context.left(row.target, row.time):
-        evidence.append(f"nothing came from {row.target} any more, while others went on: it was taken out")
-        return Opinion(causes.DRAIN, LOW, tuple(evidence), (*ends[1:], causes.CLOSED))
-    if context.returned(row.target, row.time):
-        evidence.append(f"{row.target} answered again in a later minute: it was not taken out")
+    if context.lives.returned(one.target, one.at_us):
+        evidence.append(f"{one.target} answered again later: it was not taken out")
         ends = ()
-    if wait < LONG:
-        return Opinion(causes.CLOSED, MEDIUM, tuple(evidence), (causes.KEEP_ALIVE, *ends))
-    limit = (causes.WORKER, causes.APP_IDLE) if near_whole(wait) else (causes.WORKER,)
+    if health := context.health(one.target, one.at_us):
+        evidence.append(health)
+    if wait < LONG_US:
+        return Opinion(causes.CLOSED, MEDIUM, tuple(evidence), (causes.KEEP_ALIVE, causes.MALFORMED, *ends))
+    limit = (causes.WORKER, causes.APP_IDLE) if whole_seconds_us(wait) is not None else (causes.WORKER,)
     return Opinion(causes.CLOSED, MEDIUM, tuple(evidence), (*limit, *ends, causes.MALFORMED))

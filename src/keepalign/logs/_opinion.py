@@ -32,4 +32,9 @@ def brief(text: str) -> str:
 
 def s(length: Duration) -> str:
     """As the log writes it: "0.003 s"."""
-    return f"{(length.us + 500) // 1000 / 1000:.3f} s"
+    return shown(length.us)
+
+
+def shown(us: int) -> str:
+    """As s(), of microseconds."""
+    return f"{(us + 500) // 1000 / 1000:.3f} s"

@@ -1,0 +1,136 @@
+"""Closed connections, put together by the instant at which their target ended them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from keepalign.logs.context.limits import ALIKE
+from keepalign.logs.context.lives import TOGETHER
+from keepalign.logs.context.seen import Seen, Shape, gap_above, runs
+from keepalign.units import Duration
+
+MANY: Final = 3
+"""Closes of one kind that make a pattern."""
+_ROUND_TRIP: Final = Duration.of(ms=1)
+_STALE_LONGEST: Final = Duration.of(ms=60)
+"""The longest stale re-use that was reported took 53 ms (cardstack/boxel pull request 6107)."""
+QUICK_MOST: Final = Duration.of(ms=250)
+"""Of a busy machine (lab runs: 124 ms)."""
+_APART: Final = 3
+"""Medians of two paths that lie further apart than this are no chance."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ending:
+    """Requests of one target that were closed at one instant; mostly one. `waits_us`: of each, by size."""
+
+    target: str
+    at_us: int
+    places: tuple[int, ...]
+    waits_us: tuple[int, ...]
+
+    @property
+    def youngest_us(self) -> int:
+        """0 when nothing tells."""
+        return self.waits_us[0] if self.waits_us else 0
+
+    @property
+    def oldest_us(self) -> int:
+        """0 when nothing tells."""
+        return self.waits_us[-1] if self.waits_us else 0
+
+
+def endings(seen: Sequence[Seen]) -> list[Ending]:
+    """Of all closed rows, by target and time."""
+    by_target: dict[str, list[int]] = {}
+    for place, one in enumerate(seen):
+        if one.shape is Shape.CLOSED:
+            by_target.setdefault(one.target, []).append(place)
+    found = []
+    for target, places in by_target.items():
+        times = [seen[place].at_us for place in places]
+        for first, last in runs(times, TOGETHER.us):
+            mine = tuple(places[first:last])
+            waits = sorted(seen[place].wait_us for place in mine if seen[place].wait_us >= 0)
+            found.append(Ending(target, times[first], mine, tuple(waits)))
+    return found
+
+
+def quick_limit(every: Sequence[Ending]) -> int:
+    """Up to which wait a close counts as quick, in microseconds: the first gap among the closes that came
+    alone, above the longest stale re-use that is known; where there is none, ALIKE."""
+    waits = sorted(wait for ending in every if len(ending.waits_us) <= 2 for wait in ending.waits_us)
+    below = bisect_right(waits, _STALE_LONGEST.us)
+    # A busy machine tells late of many stale connections, and then no gap is left.
+    busy = below >= 2 * MANY and below * 2 >= bisect_right(waits, QUICK_MOST.us)
+    default = QUICK_MOST if busy else ALIKE
+    limit = gap_above(waits, least=_STALE_LONGEST.us, most=QUICK_MOST.us, default=default.us)
+    return min(limit, QUICK_MOST.us)
+
+
+@dataclass(frozen=True, slots=True)
+class PathCluster:
+    """Closed rows of one shape of path.
+
+    Args:
+        median_us, high_us: the wait that half of them, and four in five, do not exceed.
+        endings: of which they are. alone: those of them that ended nothing else. joined: those that also
+            ended requests of paths which mostly end in company: a process that ends takes along whatever it
+            works on.
+    """
+
+    path: str
+    number: int
+    targets: int
+    median_us: int
+    high_us: int
+    endings: int
+    alone: int
+    joined: int
+
+
+def path_clusters(seen: Sequence[Seen], every: Sequence[Ending]) -> dict[str, PathCluster]:
+    """By shape of path, those with MANY closed rows or more."""
+    by_path: dict[str, list[int]] = {}
+    together: list[set[str]] = []
+    parts: dict[str, list[int]] = {}
+    for ending in every:
+        mine = set()
+        for place in ending.places:
+            shape = seen[place].path
+            mine.add(shape)
+            if len(ending.places) <= 2:
+                by_path.setdefault(shape, []).append(place)
+        for shape in mine:
+            part = parts.setdefault(shape, [0, 0, 0])
+            part[0] += 1
+            part[1] += len(ending.places) == 1
+        if len(mine) > 1:
+            together.append(mine)
+    lonely = {path for path, (number, alone, _) in parts.items() if alone >= MANY and alone * 5 >= number * 4}
+    for mine in together:
+        if not mine <= lonely:
+            for path in mine:
+                parts[path][2] += 1
+    found: dict[str, PathCluster] = {}
+    for path, places in by_path.items():
+        waits = sorted(wait for place in places if (wait := seen[place].wait_us) >= 0)
+        if len(places) >= MANY and waits:
+            targets = len({seen[place].target for place in places})
+            middle, high = waits[len(waits) // 2], waits[(len(waits) - 1) * 4 // 5]
+            found[path] = PathCluster(path, len(places), targets, middle, high, *parts[path])
+    return found
+
+
+def stands_out(cluster: PathCluster, all_of_them: dict[str, PathCluster]) -> bool:
+    """Whether the closes of the other paths take quite other times."""
+    others = [one for one in all_of_them.values() if one is not cluster]
+    if sum(one.number for one in others) < 2 * MANY:
+        return False
+    middles = sorted(max(one.median_us, _ROUND_TRIP.us) for one in others)
+    least, most = middles[0], max(one.high_us for one in others)
+    mine = max(cluster.median_us, _ROUND_TRIP.us)
+    return mine > _APART * most or least > _APART * max(cluster.high_us, _ROUND_TRIP.us)
