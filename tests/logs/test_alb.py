@@ -9,7 +9,7 @@ from tests.logs.lines import GROUP, A, line, row
 from tests.machines.playbook import FIELDS as WRITTEN
 from tests.machines.playbook import GET, Playbook
 
-from keepalign.logs.alb import EXAMPLE, FIELDS, LEAST, fault_of, instant, read_line, tokens
+from keepalign.logs.alb import EXAMPLE, FIELDS, LEAST, fault_of, instant, read_line, row_of, texts_of, tokens
 from keepalign.model.observation import LogRow, Rejected
 from keepalign.units import Duration, Instant
 
@@ -170,3 +170,40 @@ def test_tokens_leave_nothing_out(words: list[str]) -> None:
         assert text[token.at : token.at + len(written)] == written
         left = left[: token.at] + " " * len(written) + left[token.at + len(written) :]
     assert not left.strip()
+
+
+_PIECES = st.sampled_from(
+    [
+        '"',
+        '""',
+        '" "',
+        "\\",
+        '\\"',
+        " ",
+        "  ",
+        "-",
+        "x",
+        '"x y"',
+        '" x',
+        'x"',
+        "\x00",
+        "é",
+        "\\x22",
+        ' "a" b "c" ',
+    ]
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 3), _PIECES), max_size=3))
+def test_usual_lines_are_read_as_all_lines_are(edits: list[tuple[int, int, str]]) -> None:
+    """Splitting at quotes, where it is done, gives what the tokenizer gives."""
+    text = WHOLE
+    for at, removed, piece in edits:
+        text = text[:at] + piece + text[at + removed :]
+    fields = tokens(text)
+    if fault_of(fields) is None:
+        assert texts_of(text) == [field.text for field in fields]
+        assert read_line(text, file="a", number=3) == row_of(fields, file="a", number=3)
+    else:
+        assert texts_of(text) is None
+        assert isinstance(read_line(text), Rejected)

@@ -6,19 +6,24 @@ errors. Counters reach one hour further on both sides: whether a target came bac
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from typing import Final, NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple, TypeVar
 
 from keepalign.model.observation import CounterKey, Evidence, LogRow, Window
-from keepalign.units import Instant
+from keepalign.units import Duration, Instant
 
 SLICE_MINUTES: Final = 60
 MOST_ROWS: Final = 20_000
 """Error rows in one window: some 30 MB as objects."""
 _MINUTE_US: Final = 60_000_000
-_AROUND_US: Final = 3_600_000_000
-"""How far evidence from elsewhere reaches beyond the rows."""
+AROUND: Final = Duration.of(s=3600)
+"""How far counters and evidence from elsewhere reach beyond the rows."""
+
+
+_T = TypeVar("_T")
 
 
 class Key(NamedTuple):
@@ -39,18 +44,24 @@ CountersOf = Mapping[Key, Mapping[CounterKey, int]]
 
 
 def windows(
-    rows: Iterable[LogRow], counters: CountersOf, evidence: Evidence, *, complete: bool
+    rows: Iterable[LogRow],
+    counters: CountersOf,
+    evidence: Evidence,
+    *,
+    complete: bool,
+    most_rows: int = MOST_ROWS,
 ) -> Iterator[Window]:
     """Windows in the order of `rows`.
 
     Args:
         rows: sorted by `key_of` and time.
         complete: the counters hold every line of the log, not lines that somebody picked.
+        most_rows: after so many a window is cut, between rows of different times.
     """
     for key, members in groupby(rows, key_of):
         part: list[LogRow] = []
         for row in members:
-            if len(part) >= MOST_ROWS and row.time != part[-1].time:
+            if len(part) >= most_rows and row.time != part[-1].time:
                 yield window(key, part, counters.get(key, {}), evidence, complete=complete)
                 part = []
             part.append(row)
@@ -66,16 +77,22 @@ def window(
     complete: bool,
 ) -> Window:
     """One window with the evidence that lies in its time, an hour on both sides."""
-    first = Instant(min(row.time.us for row in rows) - _AROUND_US)
-    last = Instant(max(row.time.us for row in rows) + _AROUND_US)
+    first = Instant(min(row.time.us for row in rows) - AROUND.us)
+    last = Instant(max(row.time.us for row in rows) + AROUND.us)
     return Window(
         key.group,
         counters,
         tuple(rows),
         evidence.timers_of(key.group),
-        deployments=tuple(one for one in evidence.deployments if first <= one.at <= last),
+        deployments=_between(evidence.deployments, first, last),
         complete=complete,
-        health=tuple(one for one in evidence.health if first <= one.at <= last),
-        testimonies=tuple(one for one in evidence.testimonies if first <= one.at <= last),
+        health=_between(evidence.health, first, last),
+        testimonies=_between(evidence.testimonies, first, last),
         elb=key.elb,
     )
+
+
+def _between(found: tuple[_T, ...], first: Instant, last: Instant) -> tuple[_T, ...]:
+    """Of what is in time order, that from `first` to `last`."""
+    at = attrgetter("at")
+    return found[bisect_left(found, first, key=at) : bisect_right(found, last, key=at)]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from keepalign.logs.objects import Scanned
+from keepalign.model.diagnosis import Interrupted
 from keepalign.model.observation import Judged
 
 
@@ -20,8 +21,10 @@ class Judgement:
         judged: in the order of windows, then of time; read it once, to its end.
         scanned: where every line went, per object; whole when `judged` is at its end.
         notes: what else the user should know.
+        interrupted: given when reading was ended before its end.
     """
 
     judged: Iterator[Judged]
     scanned: list[Scanned] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    interrupted: Interrupted | None = None

@@ -1,0 +1,239 @@
+"""This machine: worker processes scan the objects, then one process judges what they found.
+
+Memory does not grow with the logs: workers stream, counters are per minute and target, and error rows beyond
+a number are sorted through files (`logs.parts`).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing.sharedctypes import Synchronized
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Final
+
+from keepalign.errors import ReadError
+from keepalign.logs import parts
+from keepalign.logs.cache import Cache
+from keepalign.logs.engines import Judgement
+from keepalign.logs.judge import judge
+from keepalign.logs.objects import LogObject, Scanned, kind_by_name
+from keepalign.logs.scan import Stopped, scan
+from keepalign.logs.wanted import Wanted
+from keepalign.logs.windows import windows
+from keepalign.model.diagnosis import Interrupted
+from keepalign.model.observation import Evidence, Judged, LogRow
+
+Report = Callable[[int], None]
+"""Told how many stored bytes were read so far."""
+
+_ALONE: Final = 4 << 20
+"""Below this, starting workers takes longer than reading."""
+_LOOK_S: Final = 0.1
+"""Between two looks at how far the workers are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to read and how.
+
+    Args:
+        objects: access logs. folder: an empty one, for what is written meanwhile.
+        pasted: what was read already.
+        workers: processes; 0: as many as there are cores.
+        cache: None: nothing is kept for the next run.
+    """
+
+    objects: Sequence[LogObject]
+    folder: Path
+    wanted: Wanted = field(default_factory=Wanted)
+    pasted: Sequence[Scanned] = ()
+    workers: int = 0
+    cache: Cache | None = None
+
+
+def read_here(job: Job, report: Report) -> Judgement:
+    """Read all objects; nothing is judged yet.
+
+    Ctrl-C ends the reading: what is known by then can be judged, and `interrupted` says so. An object that
+    cannot be read is a note, unless none can be.
+
+    Raises: ReadError: no object can be read.
+    """
+    judgement = Judgement(iter(()))
+    judgement.scanned += job.pasted
+    _read(job, judgement, report)
+    return judgement
+
+
+def error_rows(job: Job, scanned: Sequence[Scanned]) -> Iterator[LogRow]:
+    """What will be judged, in the judge's order."""
+    return parts.rows(scanned, wanted=job.wanted, folder=job.folder)
+
+
+def judged_here(job: Job, scanned: Sequence[Scanned], evidence: Evidence) -> Iterator[Judged]:
+    """Judge what `read_here` found."""
+    rows = error_rows(job, scanned)
+    for window in windows(rows, parts.counters(scanned), evidence, complete=whole(scanned)):
+        yield from judge(window)
+
+
+def whole(scanned: Sequence[Scanned]) -> bool:
+    """Whether these are logs as they were written, not lines that somebody picked.
+
+    Whoever picks lines picks errors; what the balancer delivered has its name.
+    """
+    if any(kind_by_name(one.name) is not None for one in scanned):
+        return True
+    return sum(one.fine for one in scanned) >= sum(one.errors for one in scanned)
+
+
+def _read(job: Job, judgement: Judgement, report: Report) -> None:
+    todo: list[tuple[LogObject, Path]] = []
+    read = 0
+    for number, one in enumerate(job.objects):
+        known = job.cache.get(one) if job.cache is not None else None
+        if known is not None:
+            judgement.scanned.append(known)
+            read += one.size
+        else:
+            todo.append((one, job.folder / f"{number}.part"))
+    report(read)
+    errors: list[ReadError] = []
+    size = sum(one.size for one, _ in todo)
+    workers = min(job.workers or os.cpu_count() or 1, len(todo))
+    run = _with_workers if workers > 1 and size > _ALONE else _alone
+    for one, result in run(todo, workers, judgement, lambda more: report(read + more)):
+        if isinstance(result, ReadError):
+            errors.append(result)
+            judgement.notes.append(f"{one.name}: not read: {result.message}")
+            continue
+        judgement.scanned.append(result)
+        if job.cache is not None and judgement.interrupted is None:
+            job.cache.put(one, result)
+    order = {one.name: place for place, one in enumerate(job.objects)}
+    judgement.scanned.sort(key=lambda one: order.get(one.name, -1))
+    if errors and not judgement.scanned:
+        raise errors[0]
+
+
+_Results = Iterator[tuple[LogObject, Scanned | ReadError]]
+
+
+def _alone(todo: Sequence[tuple[LogObject, Path]], _: int, judgement: Judgement, report: Report) -> _Results:
+    done = 0
+    size = sum(one.size for one, _ in todo)
+    stop = _Stop()
+
+    def progress(more: int) -> None:
+        nonlocal done
+        done += more
+        report(done)
+        if stop.asked:
+            raise Stopped
+
+    with stop:
+        for one, part in todo:
+            if not stop.asked:
+                yield one, _scanned(one, part, progress)
+    if stop.asked:
+        judgement.interrupted = Interrupted(done if size else None, size or None)
+
+
+class _Stop:
+    """Takes Ctrl-C as a wish, once; the second one is as always."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: object = None
+        self._mine = threading.current_thread() is threading.main_thread()
+
+    def __enter__(self) -> _Stop:
+        # Whoever ignores the signal, as a shell does for what it puts in the background, wants that.
+        self._mine = self._mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._mine:
+            signal.signal(signal.SIGINT, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._mine:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _ask(self, *_: object) -> None:
+        self.asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _scanned(one: LogObject, part: Path, progress: Report) -> Scanned | ReadError:
+    try:
+        return scan(one, part, kind=kind_by_name(one.name), progress=progress)
+    except ReadError as error:
+        return error
+
+
+def _with_workers(
+    todo: Sequence[tuple[LogObject, Path]], workers: int, judgement: Judgement, report: Report
+) -> _Results:
+    # Forking is quick, but not sound beside threads (PEP 703's warning of Python 3.12).
+    quick = sys.platform == "linux" and threading.active_count() == 1
+    context = multiprocessing.get_context("fork" if quick else "spawn")
+    done: Synchronized[int] = context.Value("q", 0)
+    stop = context.Event()
+    asked = _Stop()
+    with ProcessPoolExecutor(workers, context, _begin, (done, stop)) as pool, asked:
+        # The largest first, so that no worker waits at the end for one that began a large one late.
+        futures: dict[Future[Scanned | ReadError], LogObject] = {
+            pool.submit(_work, one, part): one for one, part in sorted(todo, key=lambda pair: -pair[0].size)
+        }
+        open_: set[Future[Scanned | ReadError]] = set(futures)
+        while open_:
+            ready, open_ = wait(open_, timeout=_LOOK_S)
+            report(done.value)
+            for future in ready:
+                if not future.cancelled():
+                    yield futures[future], _result(future, futures[future])
+            if asked.asked and not stop.is_set():
+                stop.set()
+                for future in open_:
+                    future.cancel()
+    if asked.asked:
+        judgement.interrupted = Interrupted(done.value, sum(one.size for one, _ in todo))
+
+
+def _result(future: Future[Scanned | ReadError], one: LogObject) -> Scanned | ReadError:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        hint = "was it out of memory? --jobs 1 reads with one process"
+        return ReadError("the process that read it was ended from outside", file=one.name, hint=hint)
+
+
+_shared: tuple[Synchronized[int], Event] | None = None
+
+
+def _begin(done: Synchronized[int], stop: Event) -> None:
+    """In a worker: Ctrl-C is the parent's to handle."""
+    global _shared  # how a pool hands things to its workers
+    _shared = done, stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(one: LogObject, part: Path) -> Scanned | ReadError:
+    assert _shared is not None
+    done, stop = _shared
+
+    def progress(more: int) -> None:
+        with done.get_lock():
+            done.value += more
+        if stop.is_set():
+            raise Stopped
+
+    return _scanned(one, part, progress)
