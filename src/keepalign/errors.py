@@ -51,6 +51,12 @@ class ReadError(KeepalignError):
         return f"{self.place}: {self.message}"
 
 
+class NoAccess(ReadError):
+    """Credentials are missing or expired, or they do not permit it. `file` names what was asked for."""
+
+    exit_code = 4
+
+
 class NothingToRead(KeepalignError):
     """The roots hold nothing that keepalign reads."""
 
