@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
+from tests.logs.judgements import judged, scanned
 from tests.logs.lines import B, line
 
 from keepalign.logs.alb import EXAMPLE
-from keepalign.logs.diagnosis import diagnose
+from keepalign.logs.diagnosis import diagnose, scanned_of
+from keepalign.logs.objects import Skipped
 from keepalign.logs.paste import Reading, read
-from keepalign.model.observation import Diagnosis, Timers
+from keepalign.logs.tally import Tally
+from keepalign.model.diagnosis import Bin, Diagnosis, Interrupted, Minutes
+from keepalign.model.finding import Confidence
+from keepalign.model.observation import Candidate, Judged, Timers
 from keepalign.reports._lines import WIDTH, plain
-from keepalign.reports.diagnosis import harmless, report, when
+from keepalign.reports.diagnosis import common_folder, harmless, over_time, percent, report, when
 from keepalign.units import Duration, Instant
 
 
@@ -41,23 +48,32 @@ def test_report_is_told_in_full() -> None:
         "",
         line("0.001 0.020 0.000 200 200", at=301),
     ]
-    assert text_of(diagnosis_of(*lines)) == snapshot("""\
+    reading = Reading()
+    read([text.encode() for text in lines], file="-", into=reading)
+    tally = Tally()
+    for row in reading.rows:
+        if row.elb_status == 502:
+            also = Candidate("target-closed-mid-request", f"logs and exit code of {row.target}: a crash?")
+            why = ("target_processing_time 0.001 s: it ended before any work", "sent_bytes 277: its own page")
+            tally.add(Judged(row, "backend-keepalive-below-lb-idle", Confidence.HIGH, why, (also,)))
+        elif row.elb_status == 504:
+            tally.add(Judged(row, "lb-idle-below-response-time", Confidence.HIGH, ("no answer in 60.001 s",)))
+    found = tally.diagnosis([scanned_of(reading, "-")], complete=False)
+    assert text_of(found) == snapshot("""\
 3 of 4 errors (confidence high): the balancer sent a request on an idle
-connection that the target was just closing: the target's keep-alive timeout is
-not longer than the balancer's idle timeout of 60 s. 1 more cause below.
+connection that the target was just closing. Raise the targets' keep-alive
+timeout above 60 s, to 90 s. 1 more cause below.
 
 backend-keepalive-below-lb-idle
   3 errors (3 × 502), confidence high
   when      2026-11-22 10:01:40.000 to 2026-11-22 10:06:40.000 UTC
+  pattern   3 errors are too few for a pattern
   targets   10.0.0.1:80 (2), 10.0.0.2:80 (1)
+  paths     /orders (3)
   line      2: GET http://example.com:80/orders?id=1 HTTP/1.1 → 0.002 0.001 -1
             502 -
-  evidence  target_status_code - and response_processing_time -1: the connection
-            ended without an answer
-            target_processing_time 0.001 s: it ended before any work
-            one of 3 such lines over 2 targets, one at a time: stale connections
-            fail so
-            sent_bytes 277: the balancer's own error page
+  evidence  target_processing_time 0.001 s: it ended before any work
+            sent_bytes 277: its own page
   means     the balancer sent a request on an idle connection that the target
             was just closing: the target's keep-alive timeout is not longer than
             the balancer's idle timeout of 60 s.
@@ -65,16 +81,26 @@ backend-keepalive-below-lb-idle
             idle timeout of 60 s (Apache KeepAliveTimeout, nginx
             keepalive_timeout, gunicorn keepalive, Node keepAliveTimeout); raise
             the target first, and leave the balancer as it is.
-  or        target-closed-mid-request: logs and exit code of 10.0.0.1:80 at
-            2026-11-22 10:01:40 UTC: a crash, an out-of-memory kill (137), a
-            restart?
-            target-malformed-response: /orders asked of 10.0.0.1:80 with `curl
-            -v` from within the network: a broken header, or more than 32 KB of
-            them?
-            keepalive-margin-thin: is the target's keep-alive timeout above the
-            balancer's idle timeout, but by a few seconds at most?
-            backend-keepalive-below-proxy-idle: does a proxy in 10.0.0.1:80 pool
-            connections? `keepalign check PATH` compares it with its server.
+  change    raise the targets' keep-alive timeout above 60 s, to 90 s
+  order     1. Raise the targets' keep-alive timeout and deploy them; wait until
+            the last old target is gone.
+            2. Only then may the balancer's idle timeout grow: a longer one
+            makes more of these errors before.
+  now       aws elbv2 modify-load-balancer-attributes \\
+                --load-balancer-arn \\
+                arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/lb/50dc6c495c0c9188 \\
+                --attributes Key=idle_timeout.timeout_seconds,Value=4 \\
+                --region eu-central-1
+    cost    every response silent for 4 s or longer ends in a 504 of the
+            balancer. It helps where targets keep idle connections for 5 s or
+            longer.
+    undo    aws elbv2 modify-load-balancer-attributes \\
+                --load-balancer-arn \\
+                arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/lb/50dc6c495c0c9188 \\
+                --attributes Key=idle_timeout.timeout_seconds,Value=60 \\
+                --region eu-central-1
+  or        target-closed-mid-request: logs and exit code of 10.0.0.1:80: a
+            crash?
   next      keepalign explain backend-keepalive-below-lb-idle
             keepalign check PATH --in-front aws-alb:idle_timeout=60s
 
@@ -83,18 +109,19 @@ lb-idle-below-response-time
   when      2026-11-22 10:05:00.000 UTC
   targets   10.0.0.1:80
   line      5: GET http://example.com:80/reports HTTP/1.1 → 0.001 -1 -1 504 -
-  evidence  request_processing_time 0.001 s: the target had taken the request
-            target_status_code -: no answer in 60.001 s
-            a whole number of seconds: the idle timeout is 60 s
+  evidence  no answer in 60.001 s
   means     the target took the request and stayed silent until the balancer's
             idle timeout of 60 s was over.
   cure      raise the balancer's idle_timeout above the longest silence of the
             application, or make the application answer sooner; then the
             targets' keep-alive has to be raised first.
-  or        sync-worker-behind-lb: is /reports fast otherwise, and does the
-            server of 10.0.0.1:80 serve one connection per worker?
-            keepalive-holds-workers: is /reports fast otherwise, and were all
-            workers of 10.0.0.1:80 held by idle connections?
+  change    raise the balancer's idle_timeout above the application's longest
+            silence (now 60 s)
+  order     1. Raise the targets' keep-alive timeout above the new idle timeout
+            and deploy them, to the last one.
+            2. Then raise the balancer's idle timeout; it holds at once.
+  now       nothing without a deploy: another idle timeout would undo what helps
+            against backend-keepalive-below-lb-idle
   next      keepalign explain lb-idle-below-response-time
             keepalign check PATH --in-front aws-alb:idle_timeout=60s
 
@@ -162,13 +189,58 @@ def test_many_targets_and_rejected_lines_are_cut_short() -> None:
 
 
 def test_mixed_confidence_is_counted() -> None:
-    told = text_of(
-        diagnosis_of(
-            *(line("0.001 0.000 -1 502 -", at=100 + n) for n in range(3)),
-            line("0.001 0.053 -1 502 -", at=200),
-        )
-    )
-    assert "4 errors (4 × 502), confidence high (3), medium (1)" in told
+    tally = Tally()
+    for n, confidence in enumerate((Confidence.HIGH, Confidence.MEDIUM, Confidence.HIGH, Confidence.HIGH)):
+        tally.add(judged(minute=n, confidence=confidence))
+    assert "4 errors (4 × 502), confidence high (3), medium (1)" in text_of(tally.diagnosis([]))
+
+
+def test_logs_of_a_folder_are_named_below_it() -> None:
+    names = [f"s3://logs/AWSLogs/1/{name}.log.gz" for name in "ab"]
+    tally = Tally()
+    tally.add(replace(judged(), row=replace(judged().row, file=names[1], line=7)))
+    found = tally.diagnosis([scanned({(1, B): (5, n)}, name=name) for n, name in enumerate(names)])
+    told = text_of(found)
+    assert "Logs below s3://logs/AWSLogs/1/\n" in told
+    assert "  at        b.log.gz:7\n" in told
+    assert "\n  a.log.gz\n    5 lines: 0 errors, 5 fine, 0 not understood\n" in told
+
+
+def test_many_files_are_cut_short_but_for_those_with_something_to_say() -> None:
+    objects = [scanned({(1, B): (5, 0)}, name=f"logs/{n:02d}.log") for n in range(30)]
+    objects[20].rejected_lines = objects[20].lines = 3
+    told = text_of(Tally().diagnosis(objects, skipped=[Skipped("logs/conn_log.1.gz", "ALB connection log")]))
+    assert "  20.log\n    3 lines: 0 errors, 5 fine, 3 not understood\n" in told
+    assert "  conn_log.1.gz\n    not read: ALB connection log\n" in told
+    assert "  and 21 more\n" in told
+
+
+def test_interrupted_run_is_marked_before_anything_else() -> None:
+    told = text_of(replace(diagnosis_of(*STALE), partial=Interrupted(62, 100)))
+    assert told.startswith("Interrupted: 62 % of the bytes were read, and what follows is of those.\n\n")
+    assert text_of(replace(diagnosis_of(), partial=Interrupted())).startswith("Interrupted: a part was read")
+
+
+def test_errors_over_time_keep_their_number() -> None:
+    parts = [Minutes(1, (Bin(0, 3), Bin(59, 4), Bin(119, 5))), Minutes(5, (Bin(60, 7),)), Minutes()]
+    for number in (1, 7, 60, 500):
+        found, length = over_time(parts, 0, 119, number)
+        assert [sum(numbers) for numbers in found] == [12, 7, 0]
+        assert len(found[0]) <= number
+        assert length % 5 == 0
+
+
+def test_common_folder_is_of_whole_names() -> None:
+    assert common_folder(["a/bc/x", "a/bd/y"]) == "a/"
+    assert common_folder(["/a/x", "/a/b/y"]) == "/a/"
+    assert common_folder(["x", "y"]) == ""
+    assert common_folder(["a/x"]) == common_folder([]) == ""
+
+
+def test_share_has_two_digits_that_count() -> None:
+    shares = [percent(part, 100_000) for part in (0, 1, 31, 6500, 65_000, 100_000)]
+    assert shares == ["0 %", "0.0010 %", "0.031 %", "6.5 %", "65 %", "100 %"]
+    assert percent(1, 0) == ""
 
 
 def test_bodies_that_may_have_been_cut_are_told() -> None:
@@ -200,4 +272,7 @@ def test_any_lines_make_a_report_of_80_columns(lines: list[str]) -> None:
     told = text_of(diagnosis_of(*lines))
     assert all(part.isprintable() for part in told.split("\n"))
     # Words longer than a line stay whole; nothing else is wider.
-    assert all(len(part) <= WIDTH or " " not in part[12:].strip() for part in told.split("\n"))
+    # A command goes on behind a backslash.
+    assert all(
+        len(part) <= WIDTH or " " not in part[12:].removesuffix(" \\").strip() for part in told.split("\n")
+    )

@@ -105,7 +105,7 @@ def test_line_of_the_page_is_judged_as_its_cause_or_as_one_that_it_cannot_be_tol
 ) -> None:
     reading = Reading()
     read([completed(line_of(cause)).encode()], file="-", into=reading)
-    ((judged,),) = [group.judged for group in diagnose(reading).groups]
+    ((judged,),) = [group.sample for group in diagnose(reading).groups]
     named_too = {candidate.cause for candidate in judged.candidates}
     assert cause.slug == judged.cause or cause.slug in named_too
 

@@ -10,5 +10,6 @@ finding     Finding, Severity, Confidence, Location
 fingerprint what stays of a finding while lines move; Names of files whatever the folder one starts in
 gated       what is held back, what is new since a revision, and why
 trace       what a run did: one record per request, one per event
-observation LogRow, Window, Judged, Diagnosis: what access logs say, and what was concluded
+observation LogRow, Window, Evidence, Judged: what access logs say, and what a line was taken for
+diagnosis   Diagnosis, CauseGroup: what that comes to
 """

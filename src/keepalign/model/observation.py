@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from keepalign.model.finding import Confidence
-from keepalign.units import Duration, Instant
+from keepalign.units import ZERO, Duration, Instant
 
 CLIENT_CLOSED: Final = 460
 """An ALB's status of a request whose client left."""
@@ -189,6 +189,8 @@ class Saw(StrEnum):
     STARTED = "started"
     SATURATED = "saturated"
     """All workers, threads or connections are in use."""
+    COVERED = "covered"
+    """Not a line of its own: the file is an access log that goes on for all of the time `took` up to `at`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +198,8 @@ class Testimony:
     """One line of a second witness: the log of a server behind the balancer (or of a proxy before it).
 
     Args:
-        file, line: where it stands, from 1. server: "nginx", "apache", "envoy", "gunicorn".
+        file, line: where it stands, from 1. server: "nginx", "apache", "envoy", "gunicorn", "uvicorn", "ecs";
+            "access log" where the form does not tell.
         at: when the event ended; an access log that dates a request's beginning was corrected by `took`.
         precision: how coarse `at` is: one second in the common log format.
         method, path, status: of the request, path without query; None where the line has none.
@@ -204,6 +207,9 @@ class Testimony:
         trace: the Root of X-Amzn-Trace-Id where the format logs it ("1-67891233-abcdef012345678912345678").
         backend: the proxy's own server, as it names it.
         text: the line's own words for the evidence, at most 200 characters.
+        target: whose log it is, as the balancer names targets: "address:port", or an address for all of its
+            ports; None: unknown.
+        skew: by how much its clock is ahead of the balancer's; `at` was set right by it.
     """
 
     file: str
@@ -219,6 +225,8 @@ class Testimony:
     trace: str | None = None
     backend: str | None = None
     text: str = ""
+    target: str | None = None
+    skew: Duration = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,71 +291,3 @@ class Judged:
     confidence: Confidence
     evidence: tuple[str, ...]
     candidates: tuple[Candidate, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CauseGroup:
-    """All errors of one cause.
-
-    Args:
-        statuses, targets: with counts, most frequent first; a target is "" where the line names none.
-        example: the row that shows it best.
-        confidence: of the example.
-        meaning: one sentence. cure: what ends it, with numbers where they are known.
-        next_steps: commands.
-    """
-
-    cause: str
-    judged: tuple[Judged, ...]
-    statuses: tuple[tuple[str, int], ...]
-    targets: tuple[tuple[str, int], ...]
-    first: Instant
-    last: Instant
-    example: Judged
-    meaning: str
-    cure: str
-    next_steps: tuple[str, ...]
-
-    @property
-    def confidence(self) -> Confidence:
-        """Of the example."""
-        return self.example.confidence
-
-
-@dataclass(frozen=True, slots=True)
-class Accounting:
-    """Where every line went: judged + fine + rejected + blank + continued = lines.
-
-    Args:
-        lines: read. judged: errors. fine: answered without an error. rejected: not understood.
-        blank: empty, or the fence of a code block. continued: the rest of a line that was wrapped.
-    """
-
-    lines: int
-    judged: int
-    fine: int
-    rejected: int
-    blank: int
-    continued: int
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """What `diagnose` has to say.
-
-    Args:
-        verdict: the first sentence.
-        groups: most errors first. rejected: in the order of the input.
-        notes: what else was met: a truncated file, timers read off the lines.
-    """
-
-    verdict: str
-    groups: tuple[CauseGroup, ...]
-    rejected: tuple[Rejected, ...]
-    accounting: Accounting
-    notes: tuple[str, ...] = field(default=())
-
-    @property
-    def failed(self) -> bool:
-        """Whether any line is a 5xx, a 460 or a 408."""
-        return any(judged.row.failed for group in self.groups for judged in group.judged)
