@@ -7,7 +7,7 @@ import sys
 
 # Each is a module here with `run() -> None`, which prints what it measured.
 QUICK = ("check", "balancer")
-NAMES = (*QUICK, "repository", "scenarios")
+NAMES = (*QUICK, "attribution", "logs", "repository", "scenarios")
 
 
 def main(arguments: list[str]) -> int:
