@@ -6,9 +6,11 @@ STAMP := $(VENV)/.keepalign-setup
 
 .PHONY: setup demo test lint types unit lab bench scenarios docs picture lock clean
 
-# Everything the two commands need: the locked environment in .venv and Apache's program.
+# Everything the two commands need: the locked environment in .venv and Apache's program. Where there is a C
+# compiler, `diagnose` gets its compiled loop.
 setup: $(STAMP)
 	@sh scripts/ensure-servers.sh
+	@sh scripts/build-scanner.sh
 
 $(STAMP): requirements/uv.txt requirements/dev.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "keepalign: $(PYTHON) is missing; install Python 3.11 or newer"; exit 1; }
@@ -32,10 +34,12 @@ lint:
 types:
 	$(BIN)/mypy
 
-# What starts servers wants the machine for itself.
+# Single servers and the balancer mostly wait for their timers; proofs and scenarios under load want the
+# machine for themselves.
 unit:
 	$(BIN)/python -m pytest -m "not lab" -n auto --dist worksteal
-	$(BIN)/python -m pytest -m lab
+	$(BIN)/python -m pytest -m lab -n 3 --dist worksteal tests/lab tests/conformance
+	$(BIN)/python -m pytest -m lab --ignore=tests/lab --ignore=tests/conformance
 
 # Only the tests that start real servers.
 lab: setup

@@ -6,7 +6,7 @@ With KEEPALIGN_REQUIRE_SERVERS=1 (as `.ci/run` sets it) a server-backed test tha
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +18,14 @@ settings.register_profile("deep", max_examples=2_000, deadline=None, suppress_he
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 REQUIRED = os.environ.get("KEEPALIGN_REQUIRE_SERVERS") == "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `diagnose` keeps goes to a folder of the tests', also from processes that they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KEEPALIGN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -34,7 +34,7 @@ def test_pasted_lines_are_explained(
     assert paste(monkeypatch, f"{BAD}\n{FINE}\n".encode()) == 1
     out, err = capsys.readouterr()
     assert out.startswith(
-        "This error (confidence medium): the balancer sent a request on an idle\nconnection"
+        "This error (confidence medium; 50 % of 2 requests): the balancer sent a request\non an idle"
     )
     assert out.endswith("2 lines: 1 error judged, 1 answered without error, 0 not understood.\n")
     assert err == ""
@@ -74,14 +74,17 @@ def test_stated_timers_reach_the_judge(
     assert "write a number with a unit" in capsys.readouterr().err
 
 
-def test_files_are_read_plain_and_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plain, packed = tmp_path / "a.log", tmp_path / "b.log.gz"
+def test_files_are_read_plain_and_packed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain, packed = Path("a.log"), Path("b.log.gz")
     plain.write_text(f"{FINE}\n{BAD}\n", "utf-8")
     packed.write_bytes(gzip.compress(f"{line('-1 -1 -1 503 -', target='-')}\n".encode()))
     assert run(["diagnose", str(plain), str(packed)]) == 1
     out = capsys.readouterr().out
     assert "no-healthy-targets" in out
-    assert f"{packed.name}:1:" in out.replace("\n            ", "")
+    assert f"{packed}:1\n" in out
     assert out.endswith("3 lines: 2 errors judged, 1 answered without error, 0 not understood.\n")
 
 
@@ -108,7 +111,11 @@ def test_broken_gzip_keeps_what_came(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("make", "told"),
-    [("missing", "No such file or directory"), ("folder", "it is a folder"), ("secret", "Permission denied")],
+    [
+        ("missing", "No such file or directory"),
+        ("folder", "no access log in this folder"),
+        ("secret", "Permission denied"),
+    ],
 )
 def test_file_that_cannot_be_read_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], make: str, told: str
@@ -179,3 +186,83 @@ def test_any_bytes_make_a_report(
         out, err = capsys.readouterr()
         assert out
         assert err == ""
+
+
+def logs(tmp_path: Path, *more: str) -> Path:
+    """A file with one error and what is given."""
+    path = tmp_path / "access.log"
+    path.write_text("".join(f"{one}\n" for one in (BAD, FINE, *more)), "utf-8")
+    return path
+
+
+def test_each_format_goes_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outputs = {"json": "a.json", "markdown": "a.md", "html": "a.html"}
+    words = [word for name, file in outputs.items() for word in ("--format", f"{name}={tmp_path / file}")]
+    assert run(["diagnose", str(logs(tmp_path)), *words, "--rows", str(tmp_path / "rows.csv")]) == 1
+    assert capsys.readouterr().out == ""
+    for file in (*outputs.values(), "rows.csv"):
+        assert "backend-keepalive-below-lb-idle" in (tmp_path / file).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("most", "code"), [("10%", 5), ("34%", 1), ("0", 5), ("1", 1), ("100%", 1)])
+def test_too_many_lines_that_cannot_be_read_are_an_exit_code_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], most: str, code: int
+) -> None:
+    assert run(["diagnose", str(logs(tmp_path, "no line of a log")), "--max-rejects", most]) == code
+    out, err = capsys.readouterr()
+    assert "no line of a log" in out
+    assert ("1 of 3 lines could not be read" in err) == (code == 5)
+
+
+@pytest.mark.parametrize("word", ["-1", "101%", "x", "%", "nan%", "inf", ""])
+def test_number_of_rejects_has_to_be_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    assert run(["diagnose", str(logs(tmp_path)), "--max-rejects", word]) == 2
+    assert "share such as 1%" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "judged"),
+    [
+        (["--since", "2026-11-22"], 1),
+        (["--since", "2026-11-22T10:02:00"], 0),
+        (["--since", "2026-11-22T10:30+01:00", "--until", "2026-11-22T10:01:40Z"], 0),
+        (["--until", "2026-11-22T11:30+01:00"], 1),
+        (["--since", "20000d"], 1),
+        (["--path", "/orders"], 1),
+        (["--path", "/ORDERS"], 0),
+        (["--target-group", "orders"], 1),
+    ],
+)
+def test_errors_are_picked_by_time_path_and_group(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], judged: int
+) -> None:
+    assert run(["diagnose", str(logs(tmp_path)), "--format", "json", *arguments]) == judged
+    assert len(json.loads(capsys.readouterr().out)["errors"]) == judged
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--since", "yesterday"], "is no time"),
+        (["--since", "2h", "--until", "3h"], "--since is not before --until"),
+        (["--rows", "rows.xls"], "the suffix says no format of rows"),
+        (["--with", "missing.log"], "missing.log"),
+        (["--engine", "athena"], "is no S3 address"),
+        (["--engine", "duckdb", "--live"], "--live works with --engine local"),
+    ],
+)
+def test_options_that_cannot_be_used_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert run(["diagnose", str(logs(tmp_path)), *arguments]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_trino_is_told_in_sql(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["diagnose", "s3://bucket/AWSLogs/", "--engine", "trino", "--target-group", "orders"]) == 0
+    out = capsys.readouterr().out
+    assert "external_location = 's3://bucket/AWSLogs/'" in out
+    assert "'orders'" in out
+    assert run(["diagnose", "s3://a/", "s3://b/", "--engine", "trino"]) == 2

@@ -6,7 +6,8 @@ from tests.logs.lines import GROUP, line, row
 
 from keepalign.logs.diagnosis import diagnose, windows
 from keepalign.logs.paste import Reading, read
-from keepalign.model.observation import CounterKey, Diagnosis, Timers
+from keepalign.model.diagnosis import Diagnosis
+from keepalign.model.observation import CounterKey, Timers
 from keepalign.units import Duration
 
 BAD = line("0.001 0.000 -1 502 -", at=100)
@@ -57,15 +58,6 @@ def test_idle_timeout_that_was_read_off_is_noted_and_used() -> None:
     assert "longer than the balancer's idle timeout of 120 s" in stale.cure
     assert stale.next_steps[1] == "keepalign check PATH --in-front aws-alb:idle_timeout=120s"
     assert not diagnosis_of(slow, timers=Timers(Duration.of(s=120))).notes
-
-
-def test_example_is_the_surest_line() -> None:
-    found = diagnosis_of(
-        line("0.001 0.053 -1 502 -", at=90), *[BAD.replace(":40.", f":4{n}.") for n in range(3)]
-    )
-    (group,) = found.groups
-    assert group.example.row.target_time == Duration(0)
-    assert (group.first, group.last) == (group.judged[0].row.time, group.judged[-1].row.time)
 
 
 def test_refusals_do_not_lessen_the_share_of_failures() -> None:

@@ -1,95 +1,388 @@
-"""`keepalign diagnose`: the cause of each error in access-log lines, without any configuration."""
+"""`keepalign diagnose`: the cause of each error in access logs, from a pasted line to a fleet."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from keepalign.cli import _options, debug_option
-from keepalign.cli._options import Output
-from keepalign.errors import NothingToRead
-from keepalign.units import Duration
+from keepalign.cli import _moments, _options, debug_option
+from keepalign.cli._options import F, Output
+from keepalign.errors import NothingToRead, UsageError
+from keepalign.units import Duration, Instant
 
 if TYPE_CHECKING:
-    from keepalign.model.observation import Diagnosis
+    from keepalign.join import Loaded
+    from keepalign.logs.configured import Solved
+    from keepalign.logs.wanted import Wanted
+    from keepalign.logs.witness.files import Witness
+    from keepalign.model.diagnosis import Diagnosis
 
-_STDIN = "-"
+_INTERRUPTED: Final = 130
+_TOO_MANY_REJECTED: Final = 5
+_MOST_REJECTED: Final = "10%"
+
+
+def _section(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _rejects(ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, bool]:
+    """A number, or a share of all lines with True."""
+    number = value.removesuffix("%")
+    try:
+        most = float(number) if number != value else int(number)
+    except ValueError:
+        most = -1
+    if not 0 <= most <= (100 if number != value else 10**15):
+        raise click.BadParameter(f"{value!r} is neither a number of lines nor a share such as 1%")
+    return most, number != value
+
+
+_output = _section(
+    click.option(
+        "--format",
+        "formats",
+        multiple=True,
+        callback=_options.outputs_of("text", "json", "markdown", "html"),
+        metavar="FORMAT[=FILE]",
+        help="text (the default), json, markdown for the ticket, or html, one page with charts; to standard"
+        " output or to FILE; repeatable.",
+    ),
+    click.option(
+        "--rows",
+        default="",
+        metavar="FILE",
+        help="Write every error line with its cause: .csv, .jsonl or .parquet.",
+    ),
+    click.option(
+        "--max-rejects",
+        default=_MOST_REJECTED,
+        show_default=True,
+        callback=_rejects,
+        metavar="N|N%",
+        help="More lines that cannot be read end in exit code 5; lines that are pasted do not count.",
+    ),
+)
+_which = _section(
+    click.option(
+        "--since", type=_moments.moment, metavar="TIME", help="From then on: ISO 8601 (UTC), or 2h."
+    ),
+    click.option("--until", type=_moments.moment, metavar="TIME", help="Until before then."),
+    click.option("--target-group", default="", metavar="NAME", help="Errors of one only: name or ARN."),
+    click.option("--path", default="", metavar="GLOB", help="Errors of some paths only: '/api/*'."),
+)
+_beside = _section(
+    click.option(
+        "--config",
+        multiple=True,
+        metavar="PATH",
+        type=click.Path(exists=True),
+        help="The stack's configuration, as for check: then the answer names the line to change. A folder"
+        " of logs is looked through without being asked.",
+    ),
+    click.option(
+        "--with",
+        "witnesses",
+        multiple=True,
+        metavar="[TARGET=]FILE",
+        help="Access or error log of the servers behind: nginx, Apache, Envoy, gunicorn.",
+    ),
+    click.option(
+        "--with-format", default="", metavar="TEXT", help="Their log_format or LogFormat, or a file with it."
+    ),
+    click.option(
+        "--with-zone", default="", metavar="ZONE", help="Of their times without one: Europe/Berlin."
+    ),
+    click.option(
+        "--events",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Deployments: ECS, EventBridge or CloudTrail events as JSON, or lines of time,target.",
+    ),
+    click.option(
+        "--ecs", multiple=True, metavar="CLUSTER/SERVICE", help="Ask ECS for the deployments; read only."
+    ),
+    click.option(
+        "--live", is_flag=True, help="Ask AWS for the timers of the balancers in the log; read only."
+    ),
+    click.option(
+        "--idle-timeout",
+        type=_options.duration,
+        metavar="DURATION",
+        help="Of the load balancer; else read off the lines where they show it.",
+    ),
+    click.option(
+        "--keep-alive",
+        type=_options.duration,
+        metavar="DURATION",
+        help="Keep-alive timeout of the targets' servers.",
+    ),
+    click.option(
+        "--deregistration-delay", type=_options.duration, metavar="DURATION", help="Of the target group."
+    ),
+)
+_how = _section(
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "duckdb", "spark", "athena", "trino"]),
+        default="local",
+        show_default=True,
+        help="Where lines are selected: here, on Spark or Athena; trino prints the SQL.",
+    ),
+    click.option(
+        "--jobs", default=0, metavar="N", type=click.IntRange(0, 256), help="Processes; else one a core."
+    ),
+    click.option("--no-cache", is_flag=True, help="Neither use nor keep what was read before."),
+    click.option("--keep-all", is_flag=True, help="Keep a slim table of all lines in the cache too."),
+    click.option("--spark-master", default="", metavar="URL", help="Of Spark; else as configured."),
+    click.option("--athena-workgroup", default="primary", show_default=True, metavar="NAME"),
+    click.option("--athena-output", default="", metavar="S3URL", help="For results; else the workgroup's."),
+    click.option(
+        "--athena-table", default="", metavar="NAME", help="A table of AWS's form; else one of ours is made."
+    ),
+    click.option("--athena-database", default="", metavar="NAME", help="Where the table is, or is made."),
+    click.option("--yes", is_flag=True, help="Do not ask before Athena scans more than 20 GB."),
+    click.option("--profile", default="", metavar="NAME", help="Of AWS."),
+    click.option("--region", default="", metavar="NAME", help="Of AWS."),
+    click.option("--endpoint-url", default="", metavar="URL", help="Of something that speaks as AWS does."),
+)
 
 
 @click.command(
     "diagnose",
-    short_help="Name the cause of each 5xx in pasted ALB access-log lines.",
-    epilog="Example: aws s3 cp s3://BUCKET/KEY.log.gz - | keepalign diagnose -",
+    short_help="Name the cause of each 5xx in access logs.",
+    epilog="\b\nExamples:\n"
+    "  keepalign diagnose - < lines-you-copied\n"
+    "  keepalign diagnose logs/ --config infra/ --format html=incident.html\n"
+    "  keepalign diagnose s3://BUCKET/PREFIX --since 2h --ecs CLUSTER/SERVICE",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
-@click.option(
-    "--format",
-    "formats",
-    multiple=True,
-    callback=_options.outputs_of("text", "json"),
-    metavar="FORMAT[=FILE]",
-    help="text (the default) or json, to standard output or to FILE; repeatable.",
-)
-@click.option(
-    "--idle-timeout",
-    type=_options.duration,
-    metavar="DURATION",
-    help="Of the load balancer; else read off the lines where they show it.",
-)
-@click.option(
-    "--keep-alive",
-    type=_options.duration,
-    metavar="DURATION",
-    help="Keep-alive timeout of the targets' servers.",
-)
-@click.option(
-    "--deregistration-delay", type=_options.duration, metavar="DURATION", help="Of the target group."
-)
+@_output
+@_which
+@_beside
+@_how
 @debug_option
 def command(
     files: tuple[str, ...],
     formats: tuple[Output, ...],
+    rows: str,
+    max_rejects: tuple[float, bool],
+    since: Instant | None,
+    until: Instant | None,
+    target_group: str,
+    path: str,
+    config: tuple[str, ...],
+    witnesses: tuple[str, ...],
+    with_format: str,
+    with_zone: str,
+    events: tuple[str, ...],
+    ecs: tuple[str, ...],
+    live: bool,
     idle_timeout: Duration | None,
     keep_alive: Duration | None,
     deregistration_delay: Duration | None,
+    engine: str,
+    jobs: int,
+    no_cache: bool,
+    keep_all: bool,
+    spark_master: str,
+    athena_workgroup: str,
+    athena_output: str,
+    athena_table: str,
+    athena_database: str,
+    yes: bool,
+    profile: str,
+    region: str,
+    endpoint_url: str,
 ) -> int:
-    """Name the cause of each error in lines of an ALB access log.
+    """Name the cause of each error in the access logs of an AWS load balancer.
 
-    FILE... are access logs, plain or gzip, or - for standard input: paste lines as you have them, also
-    quoted, wrapped, or behind what grep puts before them. No configuration is needed; the timers that you
-    state make the answer surer. Exit code 1: there are errors among the lines; 3: no line could be read.
+    FILE... are logs, plain or gzip, folders or patterns, s3://BUCKET/PREFIX, or - for standard input: paste
+    lines as you have them, also quoted, wrapped, or behind what grep puts before them. Application and
+    Classic Load Balancers, also vended JSON lines and Parquet; connection and health-check logs beside them
+    are used. Nothing else is needed; whatever you add makes the answer surer.
+
+    Exit code 1: there are errors among the lines; 3: no line could be read; 5: too many lines could not.
     """
-    from keepalign.logs.diagnosis import diagnose
-    from keepalign.logs.paste import Reading
-    from keepalign.logs.sources import read_file, read_stream
+    import os
+
+    from keepalign.logs.beside import Given
+    from keepalign.logs.cache import Cache, default_folder
+    from keepalign.logs.engines._athena_api import Athena
+    from keepalign.logs.engines._athena_sql import DATABASE
+    from keepalign.logs.inquiry import Inquiry, inquire
+    from keepalign.logs.session import AwsOptions
+    from keepalign.logs.wanted import Wanted
     from keepalign.model.observation import Timers
 
-    reading = Reading()
-    for name in dict.fromkeys(files):
-        if name != _STDIN:
-            read_file(name, reading)
-            continue
-        if sys.stdin.isatty():
-            click.echo("Paste lines of an ALB access log, then press Ctrl-D.", err=True)
-        read_stream(sys.stdin.buffer, name=name, into=reading)
-    diagnosis = diagnose(reading, Timers(idle_timeout, keep_alive, deregistration_delay))
+    if "-" in files and sys.stdin.isatty():
+        click.echo("Paste lines of an ALB access log, then press Ctrl-D.", err=True)
+    if since is not None and until is not None and not since < until:
+        raise UsageError("--since is not before --until")
+    wanted = Wanted(since, until, target_group, path)
+    if engine == "trino":
+        return _trino(files, wanted)
+    inquiry = Inquiry(
+        words=files,
+        given=Given(
+            timers=Timers(idle_timeout, keep_alive, deregistration_delay),
+            config=config,
+            events=events,
+            witnesses=_witnesses(witnesses, with_format, with_zone),
+            services=ecs,
+            live=live,
+            aws=AwsOptions(profile, region, endpoint_url),
+            solve=_solve,
+        ),
+        wanted=wanted,
+        engine=engine,
+        jobs=jobs,
+        cache=None if no_cache else Cache(default_folder(os.environ)),
+        keep_all=keep_all,
+        rows=rows,
+        master=spark_master,
+        athena=Athena(
+            database=athena_database or DATABASE,
+            table=athena_table,
+            workgroup=athena_workgroup,
+            output=athena_output,
+        ),
+        yes=yes,
+    )
+    diagnosis = inquire(inquiry, sys.stdin.buffer, _Watch())
     for output in formats:
         _write(output, diagnosis)
-    if not reading.rows:
+    if diagnosis.partial is not None:
+        return _INTERRUPTED
+    accounting = diagnosis.accounting
+    if accounting.judged + accounting.fine == 0:
         return NothingToRead.exit_code
+    if _too_many(diagnosis, *max_rejects):
+        return _TOO_MANY_REJECTED
     return int(diagnosis.failed)
+
+
+def _trino(words: tuple[str, ...], wanted: Wanted) -> int:
+    """Raises: UsageError: there is more than one location."""
+    from keepalign.logs.engines.trino import script
+
+    if len(words) != 1:
+        raise UsageError("--engine trino prints SQL for one location at a time")
+    click.echo(script(words[0], wanted), nl=False)
+    return 0
+
+
+def _too_many(diagnosis: Diagnosis, most: float, share: bool) -> bool:
+    """Whether more lines were rejected than `most`, of what was not pasted; it is said on standard error."""
+    counted = [one.accounting for one in diagnosis.files if not one.skipped and one.name != "-"]
+    rejected, lines = sum(one.rejected for one in counted), sum(one.lines for one in counted)
+    limit = most / 100 * lines if share else most
+    if rejected <= limit:
+        return False
+    click.echo(
+        f"error: {rejected:,} of {lines:,} lines could not be read\nhint: the first of them are listed above;"
+        " --max-rejects raises the limit",
+        err=True,
+    )
+    return True
+
+
+class _Watch:
+    """Progress on standard error: a bar on a terminal."""
+
+    def say(self, sentence: str) -> None:
+        click.echo(sentence, err=True)
+
+    def agreed(self, question: str) -> bool:
+        return sys.stdin.isatty() and click.confirm(question, err=True)
+
+    @contextmanager
+    def reading(self, size: int) -> Iterator[Callable[[int], None]]:
+        if not sys.stderr.isatty():
+            yield lambda _read: None
+            return
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+        )
+        # Without a thread of its own, workers can be forked; it is drawn when something was read.
+        bar = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+        with bar:
+            shown = bar.add_task("reading", total=size or None)
+
+            def report(read: int) -> None:
+                bar.update(shown, completed=read, refresh=True)
+
+            yield report
+
+
+def _witnesses(words: tuple[str, ...], formats: str, zone: str) -> tuple[Witness, ...]:
+    if not words:
+        return ()
+    from keepalign.logs.witness.files import Witness
+
+    if formats and Path(formats).is_file():
+        try:
+            formats = Path(formats).read_text("utf-8", "replace")
+        except OSError as error:
+            raise UsageError(f"{formats}: {error.strerror}") from error
+    return tuple(Witness.parse(word, formats=formats, zone=zone) for word in words)
+
+
+def _solve(loaded: Loaded) -> Solved:
+    """Values that suit each other along the whole path; where there are none, each as its rule has it."""
+    from keepalign import fix, rules
+    from keepalign.errors import UnsolvablePath
+    from keepalign.logs.configured import Solved
+
+    try:
+        mended = fix.repair(loaded.stack, loaded.sources, lambda overlay: loaded.reread(overlay).stack)
+    except UnsolvablePath:
+        return Solved(rules.check(loaded.stack))
+    return Solved(mended.before, mended.plan.changes, fix.roll_out(mended.plan.changes, loaded.stack))
 
 
 def _write(output: Output, diagnosis: Diagnosis) -> None:
     """Raises: UsageError: the output cannot be written."""
-    if output.format == "json":
-        from keepalign.reports import diagnosis_v1
+    match output.format:
+        case "json":
+            from keepalign.reports import diagnosis_v1
 
-        _options.emit(output, diagnosis_v1.render(diagnosis))
-        return
-    from keepalign.logs.alb import EXAMPLE
-    from keepalign.reports.diagnosis import report
+            _options.emit(output, diagnosis_v1.render(diagnosis))
+        case "markdown":
+            from keepalign.reports import diagnosis_markdown
 
-    _options.emit_lines(output, report(diagnosis, expected=EXAMPLE))
+            _options.emit(output, diagnosis_markdown.render(diagnosis))
+        case "html":
+            from keepalign.reports import diagnosis_page
+
+            _options.emit(output, diagnosis_page.render(diagnosis))
+        case _:
+            from keepalign.logs.alb import EXAMPLE
+            from keepalign.reports.diagnosis import report
+
+            _options.emit_lines(output, report(diagnosis, expected=EXAMPLE))

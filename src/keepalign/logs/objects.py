@@ -47,6 +47,14 @@ class LogObject:
     opener: Opener
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An object that is not read. `why`: what it is, or the time it holds."""
+
+    name: str
+    why: str
+
+
 _NAMES: Final = (
     (Kind.TEST, re.compile(r"(?:^|/)ELBAccessLogTestFile|(?:^|/)ELBConnectionLogTestFile", re.ASCII)),
     (Kind.CONNECTION, re.compile(r"(?:^|/)conn_log[._]", re.ASCII)),

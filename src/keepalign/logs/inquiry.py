@@ -1,0 +1,294 @@
+"""One call of `diagnose`: what the user names → objects and evidence → an engine → Diagnosis."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+from keepalign.errors import UsageError
+from keepalign.logs import sources
+from keepalign.logs.beside import Beside, Given, beside
+from keepalign.logs.cache import Cache
+from keepalign.logs.diagnosis import scanned_of
+from keepalign.logs.engines import Judgement
+from keepalign.logs.engines._athena_api import Athena
+from keepalign.logs.engines.local import Job, Report, error_rows, judged_here, read_here, whole
+from keepalign.logs.objects import Kind, LogObject, Scanned, Skipped, kind_by_name
+from keepalign.logs.paste import Reading
+from keepalign.logs.rows import RowWriter
+from keepalign.logs.tally import Tally
+from keepalign.logs.wanted import Wanted
+from keepalign.logs.windows import AROUND
+from keepalign.model.diagnosis import Diagnosis, Interrupted
+from keepalign.model.observation import LogRow
+
+ENGINES: Final = ("local", "duckdb", "spark", "athena")
+_S3: Final = "s3://"
+_BESIDE: Final = (Kind.CONNECTION, Kind.HEALTH)
+
+
+class Watch(Protocol):
+    """Who is told how it goes."""
+
+    def say(self, sentence: str) -> None:
+        """Something to know before it goes on, such as what reading will cost."""
+        ...
+
+    def agreed(self, question: str) -> bool:
+        """Whether somebody says yes; False when nobody can be asked."""
+        ...
+
+    def reading(self, size: int) -> AbstractContextManager[Report]:
+        """While `size` stored bytes are read; 0: nobody knows how many."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """What to diagnose and how.
+
+    Args:
+        words: files, folders, globs, "-", "s3://…".
+        engine: one of ENGINES. jobs: worker processes; 0: as many as cores.
+        rows: a file for every error line; empty: none. keep_all: a table of all lines goes into the cache.
+        master: of Spark. athena: how it is used. yes: nobody is asked whether it may cost something.
+    """
+
+    words: Sequence[str]
+    given: Given = field(default_factory=Given)
+    wanted: Wanted = field(default_factory=Wanted)
+    engine: str = "local"
+    jobs: int = 0
+    cache: Cache | None = None
+    keep_all: bool = False
+    rows: str = ""
+    master: str = ""
+    athena: Athena = field(default_factory=Athena)
+    yes: bool = False
+
+
+@dataclass(slots=True)
+class Sources:
+    """What the words stand for.
+
+    Args:
+        objects: access logs. beside: connection and health check logs. pasted: read already.
+        stacks: folders that hold more than logs. events: files in them that may tell of deployments.
+    """
+
+    objects: list[LogObject] = field(default_factory=list)
+    beside: list[LogObject] = field(default_factory=list)
+    pasted: list[Scanned] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    stacks: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Stored bytes; 0 when that of one is not known."""
+        return 0 if any(not one.size for one in self.objects) else sum(one.size for one in self.objects)
+
+
+def inquire(inquiry: Inquiry, stdin: BinaryIO, watch: Watch) -> Diagnosis:
+    """Read, judge and sum up. Ctrl-C ends the reading or the judging; what is known by then is told.
+
+    Raises: KeepalignError: something that was named cannot be read.
+    """
+    here = inquiry.engine in ("local", "duckdb")
+    found = gather(inquiry, stdin, watch) if here else Sources()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keepalign-")))
+        writer = stack.enter_context(RowWriter(inquiry.rows)) if inquiry.rows else None
+        judgement, known = _judged(inquiry, found, folder, watch)
+        tally = Tally()
+        interrupted = judgement.interrupted
+        try:
+            for one in judgement.judged:
+                tally.add(one)
+                if writer is not None:
+                    writer.write(one)
+        except KeyboardInterrupt:
+            interrupted = interrupted or Interrupted()
+        return tally.diagnosis(
+            [*judgement.scanned, *known.scanned],
+            notes=(*found.notes, *_notes(judgement), *known.notes),
+            partial=interrupted,
+            configured=known.configured,
+            evidence=known.evidence,
+            complete=whole(judgement.scanned),
+            skipped=found.skipped,
+        )
+
+
+def gather(inquiry: Inquiry, stdin: BinaryIO, watch: Watch) -> Sources:
+    """What the words stand for; what S3 will cost is said.
+
+    Raises: ReadError, NoAccess, NothingToRead, UsageError: a word stands for nothing that can be read.
+    """
+    found = Sources()
+    # Other engines read lines as they stand.
+    pasted = inquiry.engine == "local"
+    words = list(dict.fromkeys(inquiry.words))
+    for word in words:
+        if word == sources.STDIN:
+            _standard(stdin, found, pasted=pasted)
+        elif word.startswith(_S3):
+            from keepalign.logs import s3
+
+            wanted = inquiry.wanted
+            listing = s3.objects(
+                word,
+                since=wanted.since + -AROUND if wanted.since is not None else None,
+                until=wanted.until + AROUND if wanted.until is not None else None,
+                session=inquiry.given.aws,
+            )
+            watch.say(f"{listing.address}: {listing.estimate}")
+            found.objects += listing.objects
+            found.beside += listing.beside
+            found.skipped += listing.skipped
+            found.notes += listing.notes
+            if listing.outside:
+                found.notes.append(
+                    f"{listing.address}: {listing.outside} objects of other times were not read"
+                )
+        else:
+            _local(word, found, pasted=pasted)
+    return found
+
+
+def _local(word: str, found: Sources, *, pasted: bool) -> None:
+    here = sources.local([word])
+    known = {one.name for one in (*found.objects, *found.beside)}
+    for one in here.objects:
+        if one.name in known:
+            continue
+        kind = kind_by_name(one.name) or sources.kind_of(one)
+        if kind in _BESIDE:
+            found.beside.append(one)
+        elif (
+            pasted
+            and one.size <= sources.PASTED_MOST
+            and kind in (Kind.OTHER, Kind.ALB)
+            and sources.is_plain(one)
+        ):
+            reading = Reading()
+            sources.read_file(one.name, reading)
+            found.pasted.append(scanned_of(reading, one.name, size=one.size))
+            found.notes += reading.notes
+        else:
+            found.objects.append(one)
+    found.skipped += here.skipped
+    found.stacks += here.stacks
+    found.events += here.events
+
+
+def _standard(stdin: BinaryIO, found: Sources, *, pasted: bool) -> None:
+    """A paste, as long as it is not too long, or a stream of whole lines."""
+    import io
+
+    from keepalign.logs.formats import sniff
+
+    head, all_of_it = sources.head_of(stdin)
+    first = sources.first_bytes(io.BytesIO(head))
+    if pasted and all_of_it and sniff(first) in (Kind.OTHER, Kind.ALB):
+        reading = Reading()
+        sources.read_stream(io.BytesIO(head), name=sources.STDIN, into=reading)
+        found.pasted.append(scanned_of(reading, sources.STDIN, size=len(head)))
+        found.notes += reading.notes
+    else:
+        size = len(head) if all_of_it else 0
+        found.objects.append(LogObject(sources.STDIN, size, "", sources.Standard(head, stdin)))
+
+
+def _judged(inquiry: Inquiry, found: Sources, folder: Path, watch: Watch) -> tuple[Judgement, Beside]:
+    """By the engine that was asked for, with everything that is known beside the lines."""
+    if inquiry.engine == "local":
+        return _local_engine(inquiry, found, folder, watch)
+    if inquiry.given.live:
+        hint = "ask for the timers with aws elbv2 describe-load-balancer-attributes, and state --idle-timeout"
+        raise UsageError("--live works with --engine local", hint=hint)
+    known = beside(_given(inquiry, found), found.beside, (), None)
+    with watch.reading(0):
+        match inquiry.engine:
+            case "duckdb":
+                from keepalign.logs.engines import duckdb
+
+                return duckdb.run(found.objects, known.evidence, folder=folder, wanted=inquiry.wanted), known
+            case "spark":
+                from keepalign.logs.engines import spark
+
+                return spark.run(
+                    inquiry.words, known.evidence, master=inquiry.master, wanted=inquiry.wanted
+                ), known
+            case "athena":
+                return _athena(inquiry, known, watch), known
+            case _:
+                raise UsageError(f"no engine {inquiry.engine!r}", hint=f"one of {', '.join(ENGINES)}")
+
+
+def _given(inquiry: Inquiry, found: Sources) -> Given:
+    """With what lies in the folders of logs, where nothing was named."""
+    given = inquiry.given
+    if not given.config and found.stacks:
+        given = replace(given, config=tuple(found.stacks), asked=False)
+    if not given.events and found.events:
+        given = replace(given, met=tuple(found.events))
+    return given
+
+
+def _athena(inquiry: Inquiry, known: Beside, watch: Watch) -> Judgement:
+    from keepalign.logs.engines import athena
+
+    if len(inquiry.words) != 1:
+        raise UsageError("--engine athena reads one s3:// address at a time")
+    using = replace(inquiry.athena, session=inquiry.given.aws)
+    plan = athena.plan(inquiry.words[0], using, inquiry.wanted)
+    watch.say(str(plan.estimate))
+    return athena.run(
+        plan,
+        using,
+        inquiry.wanted,
+        known.evidence,
+        confirm=lambda _: inquiry.yes or watch.agreed("Start the queries?"),
+    )
+
+
+def _local_engine(inquiry: Inquiry, found: Sources, folder: Path, watch: Watch) -> tuple[Judgement, Beside]:
+    job = Job(found.objects, folder, inquiry.wanted, found.pasted, inquiry.jobs, inquiry.cache)
+    with watch.reading(found.size) as report:
+        judgement = read_here(job, report)
+    if inquiry.keep_all and judgement.interrupted is None:
+        _keep_all(inquiry, found, judgement)
+    rows: Callable[[], Iterable[LogRow]] = lambda: error_rows(job, judgement.scanned)  # noqa: E731
+    known = beside(_given(inquiry, found), found.beside, judgement.scanned, rows)
+    judgement.judged = judged_here(job, judgement.scanned, known.evidence)
+    return judgement, known
+
+
+def _keep_all(inquiry: Inquiry, found: Sources, judgement: Judgement) -> None:
+    """Raises: UsageError: there is no cache to keep it in, or DuckDB is missing."""
+    from keepalign.logs import slim
+
+    if inquiry.cache is None:
+        raise UsageError("--keep-all keeps its tables in the cache", hint="leave --no-cache out")
+    kinds = {one.name: one.kind for one in judgement.scanned}
+    kept = [
+        table
+        for one in found.objects
+        if (table := inquiry.cache.table(one)) is not None
+        and (table.exists() or slim.write(one, table, kind=kinds.get(one.name, Kind.ALB)))
+    ]
+    if kept:
+        folder = kept[0].parent.parent
+        judgement.notes.append(f"{len(kept)} tables of all lines: duckdb -c \"FROM '{folder}/*/*.parquet'\"")
+
+
+def _notes(judgement: Judgement) -> Iterator[str]:
+    yield from judgement.notes
+    for one in judgement.scanned:
+        yield from one.notes

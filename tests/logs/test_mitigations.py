@@ -1,0 +1,136 @@
+"""What helps at once: the command, what it costs, and what takes it back."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from tests.logs.judgements import judged, scanned
+from tests.logs.lines import GROUP, line, row
+
+from keepalign.logs.known import Advice, Configured
+from keepalign.logs.tally import Tally
+from keepalign.model.diagnosis import Diagnosis
+from keepalign.model.finding import Confidence, Mitigation
+from keepalign.model.observation import Evidence, Judged, Timers
+from keepalign.units import Duration
+
+STALE, SLOW, DRAIN = (
+    "backend-keepalive-below-lb-idle",
+    "lb-idle-below-response-time",
+    "deregistration-below-longest-request",
+)
+LB = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/lb/50dc6c495c0c9188"
+
+
+def s(seconds: float) -> Duration:
+    return Duration.of(s=seconds)
+
+
+def told(
+    *rows: Judged,
+    timers: Timers = Timers(),  # noqa: B008 # frozen
+    configured: Configured | None = None,
+    targets: int = 1,
+) -> Diagnosis:
+    tally = Tally()
+    for one in rows:
+        tally.add(one)
+    of = [scanned({(minute, f"10.0.0.{n + 1}:80"): (5, 0) for n in range(targets) for minute in (1, 2)})]
+    return tally.diagnosis(of, evidence=Evidence(timers={"": timers}), configured=configured)
+
+
+def mitigation(*rows: Judged, timers: Timers = Timers()) -> Mitigation:  # noqa: B008 # frozen
+    found = told(*rows, timers=timers).groups[0].mitigation
+    assert found is not None
+    return found
+
+
+def test_idle_timeout_goes_below_a_known_keep_alive_and_back() -> None:
+    found = mitigation(judged(), timers=Timers(s(60), s(20)))
+    assert found.command == (
+        f"aws elbv2 modify-load-balancer-attributes --load-balancer-arn {LB}"
+        " --attributes Key=idle_timeout.timeout_seconds,Value=15 --region eu-central-1"
+    )
+    assert found.undo == found.command.replace("Value=15", "Value=60")
+    assert found.cost == "every response silent for 15 s or longer ends in a 504 of the balancer."
+
+
+def test_unknown_timers_are_told_as_unknown() -> None:
+    found = mitigation(judged())
+    assert "Value=4 " in found.command
+    assert "It helps where targets keep idle connections for 5 s or longer." in found.cost
+    assert 'Value="$BEFORE"' in found.undo
+    assert (
+        "BEFORE: the present value, as `aws elbv2 describe-load-balancer-attributes` tells it" in found.cost
+    )
+
+
+def test_keep_alive_too_short_for_any_idle_timeout_has_no_mitigation() -> None:
+    assert told(judged(), timers=Timers(s(60), s(1))).groups[0].mitigation is None
+
+
+def test_idle_timeout_is_doubled_for_silent_targets_and_stays_in_its_range() -> None:
+    assert "Value=120 " in mitigation(judged(SLOW), timers=Timers(s(60))).command
+    assert "Value=4000 " in mitigation(judged(SLOW), timers=Timers(s(3600))).command
+
+
+def test_deregistration_delay_is_only_raised() -> None:
+    cut = Judged(row(line("0.001 31.000 -1 502 -")), DRAIN, Confidence.HIGH, ())
+    found = mitigation(cut, timers=Timers(deregistration_delay=s(20)))
+    assert f"--target-group-arn {GROUP} " in found.command
+    assert "Value=40 " in found.command
+    assert "Value=20 " in found.undo
+    assert "Only where the delay is shorter now." in mitigation(cut).cost
+    assert told(cut, timers=Timers(deregistration_delay=s(3600))).groups[0].mitigation is None
+
+
+def test_one_bad_target_can_be_taken_out() -> None:
+    rows = [judged("target-closed-mid-request", minute=n, target="10.0.0.3:80") for n in range(12)]
+    found = told(*rows, targets=3).groups[0].mitigation
+    assert found is not None
+    assert found.command == (
+        f"aws elbv2 deregister-targets --target-group-arn {GROUP} --targets Id=10.0.0.3,Port=80"
+        " --region eu-central-1"
+    )
+    assert found.undo == found.command.replace("deregister-targets", "register-targets")
+    assert told(*rows, targets=2).groups[0].mitigation is None
+    gone = [judged("target-closed-mid-request", minute=n, target="10.0.9.9:80") for n in range(12)]
+    assert told(*gone, targets=3).groups[0].mitigation is None
+    spread = [judged("target-closed-mid-request", minute=n, target=f"10.0.0.{n % 3}:80") for n in range(12)]
+    assert told(*spread, targets=3).groups[0].mitigation is None
+
+
+def test_two_idle_timeouts_are_not_set_at_once() -> None:
+    first, second = told(judged(), judged(minute=1), judged(SLOW, minute=2)).groups
+    assert first.mitigation is not None
+    assert second.mitigation is not None
+    assert first.mitigation.command
+    assert second.mitigation == Mitigation(
+        "", f"nothing without a deploy: another idle timeout would undo what helps against {STALE}", ""
+    )
+
+
+def test_mitigation_of_a_rule_gets_the_names_of_the_log() -> None:
+    rule = Mitigation(
+        'aws elbv2 modify-load-balancer-attributes --load-balancer-arn "$ALB_ARN"'
+        " --attributes Key=idle_timeout.timeout_seconds,Value=4",
+        "slow ones are cut. ALB_ARN: the ARN of aws_lb.this",
+        'aws elbv2 modify-load-balancer-attributes --load-balancer-arn "$ALB_ARN" --attributes x',
+    )
+    configured = Configured("infra", found={("", STALE): Advice(mitigation=rule)})
+    found = told(judged(), configured=configured).groups[0].mitigation
+    assert found is not None
+    assert LB in found.command
+    assert LB in found.undo
+    assert found.cost == "slow ones are cut."
+
+
+@pytest.mark.parametrize("cause", [STALE, SLOW, DRAIN])
+def test_commands_are_whole_shell_words(cause: str) -> None:
+    one = Judged(row(line("0.001 31.000 -1 502 -")), cause, Confidence.HIGH, ())
+    found = mitigation(one, timers=Timers(s(60), s(20), s(10)))
+    for command in (found.command, found.undo):
+        words = shlex.split(command)
+        assert words[:2] == ["aws", "elbv2"]
+        assert shlex.join(words) == command

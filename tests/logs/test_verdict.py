@@ -1,0 +1,104 @@
+"""The first sentences: what, where, how much, and what cures it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.logs.judgements import judged, scanned
+from tests.logs.lines import GROUP, A, B
+
+from keepalign.logs.known import Advice, Configured
+from keepalign.logs.tally import Tally
+from keepalign.model.diagnosis import Remedy
+from keepalign.model.finding import Confidence
+from keepalign.model.observation import Candidate, Evidence, Judged, Timers
+from keepalign.units import Duration
+
+STALE = "backend-keepalive-below-lb-idle"
+USERS = GROUP.replace("targetgroup/orders", "targetgroup/users")
+IDLE = Evidence(timers={"": Timers(idle_timeout=Duration.of(s=60))})
+
+
+def verdict(
+    *rows: Judged,
+    fine: int = 0,
+    complete: bool = True,
+    evidence: Evidence = Evidence(),  # noqa: B008 # frozen
+    configured: Configured | None = None,
+) -> str:
+    tally = Tally()
+    for row in rows:
+        tally.add(row)
+    of = [scanned({(1, A): (fine, len(rows))})]
+    return tally.diagnosis(of, complete=complete, evidence=evidence, configured=configured).verdict
+
+
+def of_group(one: Judged, arn: str) -> Judged:
+    return replace(one, row=replace(one.row, target_group=arn))
+
+
+def test_share_is_of_errors_and_of_requests() -> None:
+    rows = [judged(minute=n) for n in range(3)]
+    told = verdict(*rows, judged("no-healthy-targets", target=None), fine=9_996)
+    assert told.startswith("3 of 4 errors (confidence high; 0.030 % of 10,000 requests): the balancer sent")
+    assert told.endswith("1 more cause below.")
+
+
+def test_share_of_picked_lines_is_of_errors_only() -> None:
+    told = verdict(judged(), judged(minute=1), fine=10, complete=False)
+    assert told.startswith("2 of 2 errors (confidence high): ")
+    assert verdict(judged(), complete=False).startswith("This error (confidence high): ")
+
+
+def test_place_of_nearly_all_errors_is_named_where_there_are_others() -> None:
+    rows = [judged(minute=n, path="/reports") for n in range(9)]
+    other = of_group(judged(path="/x", target=B), USERS)
+    assert "), on target group orders, nearly all on /reports, nearly all of target 10.0.0.1:80: " in verdict(
+        *rows, other
+    )
+    assert " on target group" not in verdict(*rows)
+    assert " nearly all" not in verdict(*rows)
+    half = [of_group(one, USERS) for one in rows[:5]]
+    assert "), over 2 target groups: " in verdict(*rows[5:], *half)
+
+
+def test_setting_and_value_follow_when_the_idle_timeout_is_known() -> None:
+    told = verdict(judged(), evidence=IDLE)
+    assert told.endswith(
+        "on an idle connection that the target was just closing. Raise the targets' keep-alive timeout above"
+        " 60 s, to 90 s."
+    )
+    # Without it the whole meaning is told.
+    assert verdict(judged()).endswith("is not longer than the balancer's idle timeout.")
+
+
+def test_line_of_the_configuration_is_named() -> None:
+    remedy = Remedy("set KeepAliveTimeout 90 in httpd.conf:12 (now 5 s)", "KeepAliveTimeout", None)
+    configured = Configured("infra", found={("orders", STALE): Advice((remedy,))}, names=("orders", "users"))
+    assert verdict(judged(), configured=configured).endswith(
+        " Set KeepAliveTimeout 90 in httpd.conf:12 (now 5 s)."
+    )
+    assert "httpd.conf" not in verdict(of_group(judged(), USERS), configured=configured)
+
+
+@pytest.mark.parametrize(
+    "cause", ["target-closed-mid-request", "target-connect-timeout", "no-healthy-targets", "lambda-error"]
+)
+def test_what_is_no_timeout_problem_is_said_so(cause: str) -> None:
+    told = verdict(judged(cause), judged(cause, minute=1), judged(minute=2))
+    assert "ot a timeout" in told
+    assert "Timeouts made 1 of the errors." in told
+    assert "Timeouts made" not in verdict(judged(cause))
+    assert "ot a timeout" not in verdict(judged())
+
+
+def test_unexplained_says_what_would_explain() -> None:
+    other = Candidate(STALE, "is the keep-alive timeout below the idle timeout?")
+    row = judged("unexplained", confidence=Confidence.LOW, candidates=(other,))
+    assert verdict(row).endswith("What would: is the keep-alive timeout below the idle timeout?")
+
+
+def test_nothing_wrong_is_said_plainly() -> None:
+    assert verdict(fine=5) == "No error among these lines."
+    assert verdict() == "No ALB access log line could be read."
