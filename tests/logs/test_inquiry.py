@@ -10,17 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.logs.engines.samples import lines, split, write
 from tests.logs.lines import GROUP, line
 
 from keepalign.errors import ReadError
-from keepalign.logs import sources
+from keepalign.logs import alb, sources
 from keepalign.logs.beside import Given
 from keepalign.logs.cache import Cache
 from keepalign.logs.inquiry import Inquiry, inquire
+from keepalign.logs.objects import Kind
 from keepalign.logs.wanted import Wanted
 from keepalign.logs.witness.files import Witness
 from keepalign.model.diagnosis import Diagnosis
-from keepalign.model.observation import Timers
+from keepalign.model.observation import LogRow, Timers
 from keepalign.units import Duration, Instant
 
 NAME = (
@@ -72,16 +74,16 @@ class Watch:
 
 def log(minute: int, *, fine: int = 20, errors: int = 2) -> bytes:
     """Lines of one minute: stale re-use now and then, and one target that is silent for 60 s."""
-    lines = [
+    texts = [
         line("0.001 0.020 0.000 200 200", at=minute * 60 + n, target=f"10.0.0.{n % 2 + 1}:80")
         for n in range(fine)
     ]
-    lines += [
+    texts += [
         line("0.000 0.001 -1 502 -", at=minute * 60 + 20 + n, target=f"10.0.0.{n % 2 + 1}:80")
         for n in range(errors)
     ]
-    lines += [line("0.001 -1 -1 504 -", at=minute * 60 + 40, elapsed=60.001)]
-    return "".join(f"{one}\n" for one in lines).encode()
+    texts += [line("0.001 -1 -1 504 -", at=minute * 60 + 40, elapsed=60.001)]
+    return "".join(f"{one}\n" for one in texts).encode()
 
 
 def folder_of(root: Path, files: int) -> Path:
@@ -133,6 +135,43 @@ def test_number_of_workers_changes_nothing(
     alone = call(folder, jobs=1)
     monkeypatch.setattr("keepalign.logs.engines.local._ALONE", 0)
     assert call(folder, jobs=jobs) == alone
+
+
+def test_judging_in_workers_says_the_same_to_the_last_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = str(folder_of(tmp_path, 40))
+    alone = call(folder, jobs=1, rows=str(tmp_path / "alone.jsonl"))
+    monkeypatch.setattr("keepalign.logs.engines.local._WORTH_ROWS", 0)
+    divided = call(folder, jobs=2, rows=str(tmp_path / "divided.jsonl"))
+    assert divided == alone
+    assert alone.errors == 120
+    assert (tmp_path / "divided.jsonl").read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
+    for wanted in (
+        Wanted(path="/other"),
+        Wanted(since=START + Duration.of(s=90), until=START + Duration.of(s=1000)),
+        Wanted(target_group="orders"),
+        Wanted(target_group="other"),
+    ):
+        monkeypatch.setattr("keepalign.logs.engines.local._WORTH_ROWS", 0)
+        divided = call(folder, jobs=2, wanted=wanted)
+        monkeypatch.setattr("keepalign.logs.engines.local._WORTH_ROWS", 10**9)
+        assert divided == call(folder, wanted=wanted)
+
+
+def test_paths_that_are_not_asked_for_are_still_evidence(tmp_path: Path) -> None:
+    """A crash ends requests of two paths at once; asking for one of them does not make it a stale one."""
+    crash = [
+        line("0.001 4.2 -1 502 -", at=100.0, request=f"GET http://a:80/{path} HTTP/1.1")
+        for path in ("a", "b", "b", "b")
+    ]
+    fine = [line("0.001 0.02 0.0 200 200", at=at) for at in range(160, 400, 2)]
+    (tmp_path / "x.log").write_text("\n".join([*crash, *fine]) + "\n")
+    (all_of_it,) = call(str(tmp_path / "x.log")).groups
+    (some,) = call(str(tmp_path / "x.log"), wanted=Wanted(path="/a")).groups
+    assert some.cause == all_of_it.cause
+    assert some.number == 1
+    assert any("4 requests" in sentence for sentence in some.example.evidence)
 
 
 def test_duckdb_says_the_same(tmp_path: Path) -> None:
@@ -195,6 +234,39 @@ def test_filters_pick_errors_and_never_lines(tmp_path: Path) -> None:
     assert by_cause(call(folder, wanted=Wanted(path="/other"))) == {}
 
 
+@pytest.mark.parametrize("engine", ["local", "duckdb"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Wanted(path="/a/*"),
+        Wanted(target_group="orders", path="/x*"),
+        Wanted(since=START + Duration.of(s=1800.01), until=START + Duration.of(s=4000)),
+        Wanted(since=START + Duration.of(s=3600), until=START + Duration.of(s=7000), path="/orders/*"),
+    ],
+)
+def test_filters_tell_less_and_judge_the_same(tmp_path: Path, engine: str, wanted: Wanted) -> None:
+    write(tmp_path / "logs", split(lines(5, 900), 2))
+    rows = []
+    for number, asked in enumerate((wanted, Wanted())):
+        told = tmp_path / f"{number}.jsonl"
+        call(str(tmp_path / "logs"), engine=engine, wanted=asked, rows=str(told))
+        rows.append(told.read_text("utf-8").splitlines())
+    some, all_of_them = rows
+    kept = [
+        text for text in all_of_them if wanted.keeps(_row(json.loads(text)["file"], json.loads(text)["line"]))
+    ]
+    assert some == kept
+    assert 0 < len(some) < len(all_of_them)
+
+
+def _row(file: str, number: int) -> LogRow:
+    data = Path(file).read_bytes()
+    text = (gzip.decompress(data) if file.endswith(".gz") else data).split(b"\n")[number - 1]
+    found = alb.read_line(text)
+    assert isinstance(found, LogRow)
+    return found
+
+
 def test_everything_beside_the_log_reaches_the_judge(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, 1)
     (tmp_path / "events.json").write_text(
@@ -215,6 +287,19 @@ def test_everything_beside_the_log_reaches_the_judge(tmp_path: Path) -> None:
     (timers,) = diagnosis.timers
     assert timers.timers.keep_alive == Duration.of(s=5)
     assert any("2 lines of a witness" in note for note in diagnosis.notes)
+
+
+def test_logs_beside_are_known_by_their_content_where_the_name_says_nothing(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, 1)
+    (folder / "tls.log").write_text(
+        '2026-11-22T10:00:00.123456Z 192.0.2.8 40001 443 TLSv1.3 TLS_AES_128_GCM_SHA256 0.012 "-" - - -'
+        " Failed:ClientCertExpired TID_3\n"
+    )
+    diagnosis = call(str(folder))
+    (told,) = (one for one in diagnosis.files if one.beside)
+    assert told.kind == Kind.CONNECTION
+    assert (told.accounting.lines, told.accounting.rejected) == (1, 0)
+    assert any("ClientCertExpired" in note for note in diagnosis.notes)
 
 
 def test_object_that_cannot_be_read_is_a_note_unless_it_is_the_only_one(tmp_path: Path) -> None:

@@ -38,6 +38,12 @@ class Frequent:
             self.lost += least
             self.counts = {word: count - least for word, count in self.counts.items() if count > least}
 
+    def merge(self, other: Frequent) -> None:
+        """Count what another one counted."""
+        for word, number in other.counts.items():
+            self.add(word, number)
+        self.lost += other.lost
+
     def top(self, number: int) -> tuple[Counted, ...]:
         """The most frequent first; of equals the lesser word."""
         best = heapq.nsmallest(number, self.counts.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -61,6 +67,14 @@ class Histogram:
         while len(self.counts) > BINS and self._level + 1 < len(_WIDTHS):
             self._level += 1
             self.counts = _widened(self.counts, _WIDTHS[self._level])
+
+    def merge(self, other: Histogram) -> None:
+        """Count what another one counted."""
+        while self._level < other._level:
+            self._level += 1
+            self.counts = _widened(self.counts, _WIDTHS[self._level])
+        for minute, number in other.counts.items():
+            self.add(minute, number)
 
     @property
     def minutes(self) -> Minutes:

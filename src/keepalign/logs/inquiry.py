@@ -12,11 +12,22 @@ from typing import BinaryIO, Final, Protocol
 from keepalign.errors import UsageError
 from keepalign.logs import sources
 from keepalign.logs.beside import Beside, Given, beside
+from keepalign.logs.blocks import GZIP
 from keepalign.logs.cache import Cache
 from keepalign.logs.diagnosis import scanned_of
 from keepalign.logs.engines import Judgement
 from keepalign.logs.engines._athena_api import Athena
-from keepalign.logs.engines.local import Job, Report, error_rows, judged_here, read_here, whole
+from keepalign.logs.engines.local import (
+    Job,
+    Kept,
+    Report,
+    divided,
+    error_rows,
+    judged_by_workers,
+    judged_here,
+    read_here,
+    whole,
+)
 from keepalign.logs.objects import Kind, LogObject, Scanned, Skipped, kind_by_name
 from keepalign.logs.paste import Reading
 from keepalign.logs.rows import RowWriter
@@ -108,7 +119,14 @@ def inquire(inquiry: Inquiry, stdin: BinaryIO, watch: Watch) -> Diagnosis:
         tally = Tally()
         interrupted = judgement.interrupted
         try:
+            for portion in judgement.portions or ():
+                tally.merge(portion.tally)
+                if writer is not None:
+                    for one in portion.judged:
+                        writer.write(one)
             for one in judgement.judged:
+                if not inquiry.wanted.keeps(one.row):
+                    continue
                 tally.add(one)
                 if writer is not None:
                     writer.write(one)
@@ -136,7 +154,7 @@ def gather(inquiry: Inquiry, stdin: BinaryIO, watch: Watch) -> Sources:
     words = list(dict.fromkeys(inquiry.words))
     for word in words:
         if word == sources.STDIN:
-            _standard(stdin, found, pasted=pasted)
+            _stream(stdin, found, name=sources.STDIN, pasted=pasted)
         elif word.startswith(_S3):
             from keepalign.logs import s3
 
@@ -167,6 +185,9 @@ def _local(word: str, found: Sources, *, pasted: bool) -> None:
     for one in here.objects:
         if one.name in known:
             continue
+        if not one.tag:
+            _stream(one.opener(), found, name=one.name, pasted=pasted, owned=True)
+            continue
         kind = kind_by_name(one.name) or sources.kind_of(one)
         if kind in _BESIDE:
             found.beside.append(one)
@@ -187,44 +208,51 @@ def _local(word: str, found: Sources, *, pasted: bool) -> None:
     found.events += here.events
 
 
-def _standard(stdin: BinaryIO, found: Sources, *, pasted: bool) -> None:
-    """A paste, as long as it is not too long, or a stream of whole lines."""
+def _stream(stream: BinaryIO, found: Sources, *, name: str, pasted: bool, owned: bool = False) -> None:
+    """Standard input or a pipe: a paste, as long as it is not too long, or a stream of whole lines.
+
+    Args:
+        owned: `stream` is to be closed when it was read.
+    """
     import io
 
     from keepalign.logs.formats import sniff
 
-    head, all_of_it = sources.head_of(stdin)
-    first = sources.first_bytes(io.BytesIO(head))
-    if pasted and all_of_it and sniff(first) in (Kind.OTHER, Kind.ALB):
+    head, all_of_it = sources.head_of(stream)
+    # What is packed can be of any size.
+    packed = head.startswith(GZIP)
+    if pasted and all_of_it and not packed and sniff(head) in (Kind.OTHER, Kind.ALB):
         reading = Reading()
-        sources.read_stream(io.BytesIO(head), name=sources.STDIN, into=reading)
-        found.pasted.append(scanned_of(reading, sources.STDIN, size=len(head)))
+        sources.read_stream(io.BytesIO(head), name=name, into=reading)
+        found.pasted.append(scanned_of(reading, name, size=len(head)))
         found.notes += reading.notes
+        if owned:
+            stream.close()
     else:
         size = len(head) if all_of_it else 0
-        found.objects.append(LogObject(sources.STDIN, size, "", sources.Standard(head, stdin)))
+        found.objects.append(LogObject(name, size, "", sources.Standard(head, stream, owned)))
 
 
 def _judged(inquiry: Inquiry, found: Sources, folder: Path, watch: Watch) -> tuple[Judgement, Beside]:
-    """By the engine that was asked for, with everything that is known beside the lines."""
+    """By the engine that was asked for, with everything that is known beside the lines: all rows of the
+    windows that hold what is wanted."""
     if inquiry.engine == "local":
         return _local_engine(inquiry, found, folder, watch)
     if inquiry.given.live:
         hint = "ask for the timers with aws elbv2 describe-load-balancer-attributes, and state --idle-timeout"
         raise UsageError("--live works with --engine local", hint=hint)
     known = beside(_given(inquiry, found), found.beside, (), None)
+    wanted = inquiry.wanted.windows
     with watch.reading(0):
         match inquiry.engine:
             case "duckdb":
                 from keepalign.logs.engines import duckdb
 
-                return duckdb.run(found.objects, known.evidence, folder=folder, wanted=inquiry.wanted), known
+                return duckdb.run(found.objects, known.evidence, folder=folder, wanted=wanted), known
             case "spark":
                 from keepalign.logs.engines import spark
 
-                return spark.run(
-                    inquiry.words, known.evidence, master=inquiry.master, wanted=inquiry.wanted
-                ), known
+                return spark.run(inquiry.words, known.evidence, master=inquiry.master, wanted=wanted), known
             case "athena":
                 return _athena(inquiry, known, watch), known
             case _:
@@ -247,26 +275,31 @@ def _athena(inquiry: Inquiry, known: Beside, watch: Watch) -> Judgement:
     if len(inquiry.words) != 1:
         raise UsageError("--engine athena reads one s3:// address at a time")
     using = replace(inquiry.athena, session=inquiry.given.aws)
-    plan = athena.plan(inquiry.words[0], using, inquiry.wanted)
+    wanted = inquiry.wanted.windows
+    plan = athena.plan(inquiry.words[0], using, wanted)
     watch.say(str(plan.estimate))
     return athena.run(
         plan,
         using,
-        inquiry.wanted,
+        wanted,
         known.evidence,
         confirm=lambda _: inquiry.yes or watch.agreed("Start the queries?"),
     )
 
 
 def _local_engine(inquiry: Inquiry, found: Sources, folder: Path, watch: Watch) -> tuple[Judgement, Beside]:
-    job = Job(found.objects, folder, inquiry.wanted, found.pasted, inquiry.jobs, inquiry.cache)
+    job = Job(found.objects, folder, inquiry.wanted.windows, found.pasted, inquiry.jobs, inquiry.cache)
     with watch.reading(found.size) as report:
         judgement = read_here(job, report)
     if inquiry.keep_all and judgement.interrupted is None:
         _keep_all(inquiry, found, judgement)
     rows: Callable[[], Iterable[LogRow]] = lambda: error_rows(job, judgement.scanned)  # noqa: E731
     known = beside(_given(inquiry, found), found.beside, judgement.scanned, rows)
-    judgement.judged = judged_here(job, judgement.scanned, known.evidence)
+    if divided(job, judgement.scanned):
+        kept = Kept(inquiry.wanted, rows=bool(inquiry.rows))
+        judgement.portions = judged_by_workers(job, judgement.scanned, known.evidence, kept)
+    else:
+        judgement.judged = judged_here(job, judgement.scanned, known.evidence)
     return judgement, known
 
 

@@ -12,16 +12,17 @@ import gzip
 import heapq
 import marshal
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 from keepalign.errors import ReadError
 from keepalign.logs import alb
 from keepalign.logs.objects import Scanned
 from keepalign.logs.wanted import Wanted
-from keepalign.logs.windows import SLICE_MINUTES, CountersOf, Key
+from keepalign.logs.windows import MOST_ROWS, SLICE_MINUTES, CountersOf, Key
 from keepalign.model.observation import CounterKey, LogRow, Rejected
 
 MEMORY_ROWS: Final = 100_000
@@ -32,6 +33,7 @@ _BATCH_BYTES: Final = 64 << 10
 _FAN_IN: Final = 128
 """Runs that are merged at a time: 8 MB of batches, and fewer open files than any system allows."""
 _GZIP: Final = b"\x1f\x8b"
+_HOUR_US: Final = SLICE_MINUTES * 60_000_000
 
 _Line = tuple[str, str, int, int, int, bytes]
 """Balancer, target group, microseconds, place of the object by name, line number, line: sorts as it is."""
@@ -64,6 +66,55 @@ def rows(
                 yield row
 
 
+class Portion(NamedTuple):
+    """The error lines of one window, unread: for a process that reads and judges them.
+
+    Args:
+        lines: place in `portions`' objects by name, line number, line; in the order of `rows`.
+    """
+
+    key: Key
+    lines: list[tuple[int, int, bytes]]
+
+
+def portions(by_name: Sequence[Scanned], *, folder: Path, most_rows: int = MOST_ROWS) -> Iterator[Portion]:
+    """The windows of `windows.windows`, in their order, for objects without pasted rows.
+
+    Args:
+        by_name: sorted by name. folder: as for `rows`.
+    Raises: ReadError: as `rows`.
+    """
+    with TemporaryDirectory(prefix="runs-", dir=folder) as runs:
+        lines = _sorted(_lines(by_name), Path(runs), MEMORY_ROWS, MEMORY_BYTES)
+        for key, members in groupby(lines, _window_of):
+            part: list[tuple[int, int, bytes]] = []
+            last = -1
+            for _, _, at_us, place, number, line in members:
+                if len(part) >= most_rows and at_us != last:
+                    yield Portion(key, part)
+                    part = []
+                part.append((place, number, line))
+                last = at_us
+            yield Portion(key, part)
+
+
+def read_portion(portion: Portion, names: Sequence[str]) -> tuple[list[LogRow], list[tuple[int, Rejected]]]:
+    """Its rows, and what cannot be read after all, with the place of its object in `names`."""
+    found: list[LogRow] = []
+    rejected: list[tuple[int, Rejected]] = []
+    for place, number, line in portion.lines:
+        row = alb.read_line(line, file=names[place], number=number)
+        if isinstance(row, LogRow):
+            found.append(row)
+        else:
+            rejected.append((place, row))
+    return found, rejected
+
+
+def _window_of(line: _Line) -> Key:
+    return Key(line[0], line[1], line[2] // _HOUR_US)
+
+
 def _pasted(by_name: Sequence[Scanned]) -> list[tuple[tuple[object, ...], LogRow]]:
     keyed: list[tuple[tuple[object, ...], LogRow]] = [
         ((row.elb, row.target_group or "", row.time.us, place, row.line), row)
@@ -79,7 +130,7 @@ def _row(line: _Line, by_name: Sequence[Scanned]) -> LogRow | None:
     row = alb.read_line(line[5], file=one.name, number=line[4])
     if isinstance(row, LogRow):
         return row
-    _reject(one, row)
+    reject(one, row)
     return None
 
 
@@ -114,7 +165,8 @@ def _key(line: bytes) -> tuple[str, str, str]:
     return texts[2], texts[16] if len(texts) > 16 and texts[16] != "-" else "", texts[1]
 
 
-def _reject(one: Scanned, rejected: Rejected) -> None:
+def reject(one: Scanned, rejected: Rejected) -> None:
+    """Move an error line of `one` to its rejected lines."""
     # Rows may be asked for more than once.
     if any(each.line == rejected.line for each in one.rejected):
         return

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
 from keepalign.logs import causes
@@ -146,6 +147,35 @@ class _Cause:
         elif lot > self.sample[0][0]:
             heapq.heapreplace(self.sample, (lot, -self.number, judged))
 
+    def merge(self, other: _Cause) -> None:
+        """Take over what another one counted of the same cause, as if its rows had been added here."""
+        before = self.number
+        self.number += other.number
+        self.failed += other.failed
+        self.confidences = [
+            mine + theirs for mine, theirs in zip(self.confidences, other.confidences, strict=True)
+        ]
+        for status, number in other.statuses.items():
+            self.statuses[status] = self.statuses.get(status, 0) + number
+        self.targets.merge(other.targets)
+        self.groups.merge(other.groups)
+        self.balancers.merge(other.balancers)
+        self.paths.merge(other.paths)
+        self.minutes.merge(other.minutes)
+        if self.example is None:
+            self.first, self.last = other.first, other.last
+        self.first, self.last = min(self.first, other.first), max(self.last, other.last)
+        if self.example is None or other.worth < self.worth:
+            self.example, self.worth = other.example, other.worth
+        self.longest = max((one for one in (self.longest, other.longest) if one is not None), default=None)
+        for slug, theirs in other.others.items():
+            mine = self.others.setdefault(slug, _Other(theirs.candidate))
+            mine.number += theirs.number
+            mine.places += theirs.places
+        drawn = [*self.sample, *((lot, number - before, one) for lot, number, one in other.sample)]
+        self.sample = heapq.nlargest(SAMPLE, drawn, key=itemgetter(0, 1))
+        heapq.heapify(self.sample)
+
     @property
     def possibilities(self) -> tuple[Possibility, ...]:
         """The most frequent first, of equals the likelier; in the words of the example where it has them."""
@@ -197,6 +227,13 @@ class Tally:
         if seconds is not None:
             # At most 4000 whole seconds: the range of the attribute.
             self._silences.setdefault(judged.row.target_group or "", Counter())[min(seconds, 4000)] += 1
+
+    def merge(self, other: Tally) -> None:
+        """Take over what another one counted, as if its rows had been added here after the others."""
+        for slug, theirs in other._causes.items():
+            self._causes.setdefault(slug, _Cause(slug)).merge(theirs)
+        for group, seconds in other._silences.items():
+            self._silences.setdefault(group, Counter()).update(seconds)
 
     def diagnosis(
         self,
@@ -338,6 +375,7 @@ def _share(scanned: Scanned) -> FileShare:
         skipped=scanned.kind not in _READ and not scanned.lines,
         cached=scanned.cached,
         beside=scanned.kind in _BESIDE,
+        foreign=scanned.foreign,
     )
 
 

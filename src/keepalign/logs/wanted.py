@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Final
 
+from keepalign.logs.windows import SLICE_MINUTES
 from keepalign.model.observation import LogRow
 from keepalign.units import Instant
+
+_SLICE_US: Final = SLICE_MINUTES * 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,16 @@ class Wanted:
         if self.target_group and not of_group(row.target_group or "", self.target_group):
             return False
         return not self.path or fnmatchcase(row.path, self.path)
+
+    @property
+    def windows(self) -> Wanted:
+        """All rows of the windows that hold these, of any path: a row is judged by its neighbours, so the
+        judge sees them, whoever asks for less is told less."""
+        return Wanted(
+            Instant(self.since.us // _SLICE_US * _SLICE_US) if self.since is not None else None,
+            Instant(-(-self.until.us // _SLICE_US) * _SLICE_US) if self.until is not None else None,
+            self.target_group,
+        )
 
     @property
     def all(self) -> bool:

@@ -11,10 +11,12 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -23,20 +25,25 @@ from typing import Final
 from keepalign.errors import ReadError
 from keepalign.logs import parts
 from keepalign.logs.cache import Cache
-from keepalign.logs.engines import Judgement
+from keepalign.logs.engines import Judgement, Portion
 from keepalign.logs.judge import judge
 from keepalign.logs.objects import LogObject, Scanned, kind_by_name
 from keepalign.logs.scan import Stopped, scan
-from keepalign.logs.wanted import Wanted
-from keepalign.logs.windows import windows
+from keepalign.logs.sources import STDIN
+from keepalign.logs.tally import Tally
+from keepalign.logs.wanted import Wanted, of_group
+from keepalign.logs.windows import SLICE_MINUTES, CountersOf, Key, window, windows
 from keepalign.model.diagnosis import Interrupted
-from keepalign.model.observation import Evidence, Judged, LogRow
+from keepalign.model.observation import Evidence, Judged, LogRow, Rejected
+from keepalign.units import Instant
 
 Report = Callable[[int], None]
 """Told how many stored bytes were read so far."""
 
 _ALONE: Final = 4 << 20
 """Below this, starting workers takes longer than reading."""
+_WORTH_ROWS: Final = 4_000
+"""Fewer error rows are judged sooner by one process."""
 _LOOK_S: Final = 0.1
 """Between two looks at how far the workers are."""
 
@@ -68,7 +75,7 @@ def read_here(job: Job, report: Report) -> Judgement:
 
     Raises: ReadError: no object can be read.
     """
-    judgement = Judgement(iter(()))
+    judgement = Judgement()
     judgement.scanned += job.pasted
     _read(job, judgement, report)
     return judgement
@@ -82,8 +89,116 @@ def error_rows(job: Job, scanned: Sequence[Scanned]) -> Iterator[LogRow]:
 def judged_here(job: Job, scanned: Sequence[Scanned], evidence: Evidence) -> Iterator[Judged]:
     """Judge what `read_here` found."""
     rows = error_rows(job, scanned)
-    for window in windows(rows, parts.counters(scanned), evidence, complete=whole(scanned)):
-        yield from judge(window)
+    for one in windows(rows, parts.counters(scanned), evidence, complete=whole(scanned)):
+        yield from judge(one)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of judged rows: those that `wanted` keeps; `rows`: one by one besides."""
+
+    wanted: Wanted
+    rows: bool = False
+
+
+def divided(job: Job, scanned: Sequence[Scanned]) -> bool:
+    """Whether windows are worth more than one process. What was pasted is not written to any part."""
+    several = (job.workers or os.cpu_count() or 1) > 1
+    plain = job.wanted == job.wanted.windows and not any(one.rows for one in scanned)
+    return several and plain and sum(one.errors for one in scanned) >= _WORTH_ROWS
+
+
+def judged_by_workers(
+    job: Job, scanned: Sequence[Scanned], evidence: Evidence, kept: Kept
+) -> Iterator[Portion]:
+    """Judge in worker processes what `read_here` found; windows come back in order, counted."""
+    by_name = sorted(scanned, key=lambda one: one.name)
+    judging = _Judging(
+        tuple(one.name for one in by_name), parts.counters(scanned), evidence, whole(scanned), kept
+    )
+    workers = job.workers or os.cpu_count() or 1
+    # Only so many windows are in memory at a time.
+    running: deque[Future[_Judged]] = deque()
+    pool = ProcessPoolExecutor(workers, _context(), _begin_judging, (judging,))
+    try:
+        for portion in parts.portions(by_name, folder=job.folder):
+            if not _wanted(portion.key, job.wanted):
+                continue
+            running.append(pool.submit(_judge_portion, portion))
+            if len(running) > workers:
+                yield _taken(running.popleft(), by_name)
+        while running:
+            yield _taken(running.popleft(), by_name)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _wanted(key: Key, wanted: Wanted) -> bool:
+    """Of whole windows: no row of one is kept without the others."""
+    begin = Instant(key.slice * SLICE_MINUTES * 60_000_000)
+    if wanted.since is not None and begin < wanted.since:
+        return False
+    if wanted.until is not None and not begin < wanted.until:
+        return False
+    return not wanted.target_group or of_group(key.group, wanted.target_group)
+
+
+_Judged = tuple[Portion, list[tuple[int, Rejected]]]
+
+
+def _taken(future: Future[_Judged], by_name: Sequence[Scanned]) -> Portion:
+    try:
+        portion, rejected = future.result()
+    except BrokenProcessPool as error:
+        hint = "was it out of memory? --jobs 1 judges with one process"
+        raise ReadError(
+            "a process that judged them was ended from outside", file="error lines", hint=hint
+        ) from error
+    for place, one in rejected:
+        parts.reject(by_name[place], one)
+    return portion
+
+
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """What a worker needs for every window."""
+
+    names: tuple[str, ...]
+    counters: CountersOf
+    evidence: Evidence
+    complete: bool
+    kept: Kept
+
+
+_judging: _Judging | None = None
+
+
+def _begin_judging(judging: _Judging) -> None:
+    """In a worker: Ctrl-C is the parent's to handle."""
+    global _judging  # how a pool hands things to its workers
+    _judging = judging
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _judge_portion(portion: parts.Portion) -> _Judged:
+    assert _judging is not None
+    rows, rejected = parts.read_portion(portion, _judging.names)
+    tally = Tally()
+    if not rows:
+        return Portion(tally), rejected
+    counters = _judging.counters.get(portion.key, {})
+    seen = window(portion.key, rows, counters, _judging.evidence, complete=_judging.complete)
+    judged = [one for one in judge(seen) if _judging.kept.wanted.keeps(one.row)]
+    for one in judged:
+        tally.add(one)
+    return Portion(tally, judged if _judging.kept.rows else ()), rejected
+
+
+def _context() -> ForkContext | SpawnContext:
+    # Forking is quick, but not sound beside threads (a warning since Python 3.12).
+    if sys.platform == "linux" and threading.active_count() == 1:
+        return multiprocessing.get_context("fork")
+    return multiprocessing.get_context("spawn")
 
 
 def whole(scanned: Sequence[Scanned]) -> bool:
@@ -102,6 +217,7 @@ def _read(job: Job, judgement: Judgement, report: Report) -> None:
     for number, one in enumerate(job.objects):
         known = job.cache.get(one) if job.cache is not None else None
         if known is not None:
+            _share(known, judgement.scanned)
             judgement.scanned.append(known)
             read += one.size
         else:
@@ -110,19 +226,32 @@ def _read(job: Job, judgement: Judgement, report: Report) -> None:
     errors: list[ReadError] = []
     size = sum(one.size for one, _ in todo)
     workers = min(job.workers or os.cpu_count() or 1, len(todo))
-    run = _with_workers if workers > 1 and size > _ALONE else _alone
+    # Standard input belongs to this process.
+    apart = workers > 1 and size > _ALONE and not any(one.name == STDIN for one, _ in todo)
+    run = _with_workers if apart else _alone
     for one, result in run(todo, workers, judgement, lambda more: report(read + more)):
         if isinstance(result, ReadError):
             errors.append(result)
             judgement.notes.append(f"{one.name}: not read: {result.message}")
             continue
-        judgement.scanned.append(result)
         if job.cache is not None and judgement.interrupted is None:
             job.cache.put(one, result)
+        _share(result, judgement.scanned)
+        judgement.scanned.append(result)
     order = {one.name: place for place, one in enumerate(job.objects)}
     judgement.scanned.sort(key=lambda one: order.get(one.name, -1))
     if errors and not judgement.scanned:
         raise errors[0]
+
+
+def _share(result: Scanned, scanned: Sequence[Scanned]) -> None:
+    """Count with the first object that is no paste: many objects of one hour count the same things."""
+    first = next((one for one in scanned if not one.rows and one.counts), None)
+    if first is not None:
+        for key, lines in result.counts.items():
+            first.counts[key] = first.counts.get(key, 0) + lines
+        first.groups |= result.groups
+        result.counts, result.groups = {}, set()
 
 
 _Results = Iterator[tuple[LogObject, Scanned | ReadError]]
@@ -137,23 +266,24 @@ def _alone(todo: Sequence[tuple[LogObject, Path]], _: int, judgement: Judgement,
         nonlocal done
         done += more
         report(done)
-        if stop.asked:
+        if stop.asked():
             raise Stopped
 
     with stop:
         for one, part in todo:
-            if not stop.asked:
-                yield one, _scanned(one, part, progress)
-    if stop.asked:
-        judgement.interrupted = Interrupted(done if size else None, size or None)
+            if stop.asked():
+                break
+            result = _scanned(one, part, progress)
+            if stop.asked():
+                judgement.interrupted = Interrupted(done if size else None, size or None)
+            yield one, result
 
 
 class _Stop:
     """Takes Ctrl-C as a wish, once; the second one is as always."""
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: object = None
+        self._asked = False
         self._mine = threading.current_thread() is threading.main_thread()
 
     def __enter__(self) -> _Stop:
@@ -167,8 +297,12 @@ class _Stop:
         if self._mine:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
+    def asked(self) -> bool:
+        """Whether it came."""
+        return self._asked
+
     def _ask(self, *_: object) -> None:
-        self.asked = True
+        self._asked = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -182,12 +316,11 @@ def _scanned(one: LogObject, part: Path, progress: Report) -> Scanned | ReadErro
 def _with_workers(
     todo: Sequence[tuple[LogObject, Path]], workers: int, judgement: Judgement, report: Report
 ) -> _Results:
-    # Forking is quick, but not sound beside threads (PEP 703's warning of Python 3.12).
-    quick = sys.platform == "linux" and threading.active_count() == 1
-    context = multiprocessing.get_context("fork" if quick else "spawn")
+    context = _context()
     done: Synchronized[int] = context.Value("q", 0)
     stop = context.Event()
     asked = _Stop()
+    size = sum(one.size for one, _ in todo)
     with ProcessPoolExecutor(workers, context, _begin, (done, stop)) as pool, asked:
         # The largest first, so that no worker waits at the end for one that began a large one late.
         futures: dict[Future[Scanned | ReadError], LogObject] = {
@@ -200,12 +333,13 @@ def _with_workers(
             for future in ready:
                 if not future.cancelled():
                     yield futures[future], _result(future, futures[future])
-            if asked.asked and not stop.is_set():
+            if asked.asked() and not stop.is_set():
+                judgement.interrupted = Interrupted(done.value, size)
                 stop.set()
                 for future in open_:
                     future.cancel()
-    if asked.asked:
-        judgement.interrupted = Interrupted(done.value, sum(one.size for one, _ in todo))
+    if asked.asked():
+        judgement.interrupted = Interrupted(done.value, size)
 
 
 def _result(future: Future[Scanned | ReadError], one: LogObject) -> Scanned | ReadError:
