@@ -34,12 +34,13 @@ lint:
 types:
 	$(BIN)/mypy
 
-# Single servers and the balancer mostly wait for their timers; proofs and scenarios under load want the
-# machine for themselves.
+# Single servers and the balancer mostly wait for their timers, and Spark is in no hurry; proofs and scenarios
+# under load want the machine for themselves.
+BESIDE := tests/lab tests/conformance tests/logs/engines tests/logs/witness
 unit:
 	$(BIN)/python -m pytest -m "not lab" -n auto --dist worksteal
-	$(BIN)/python -m pytest -m lab -n 3 --dist worksteal tests/lab tests/conformance
-	$(BIN)/python -m pytest -m lab --ignore=tests/lab --ignore=tests/conformance
+	$(BIN)/python -m pytest -m lab -n 3 --dist loadfile $(BESIDE)
+	$(BIN)/python -m pytest -m lab $(BESIDE:%=--ignore=%)
 
 # Only the tests that start real servers.
 lab: setup

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _LOOK_S: Final = 0.02
-_PAGE_MB: Final = resource.getpagesize() / 1e6
 
 
 class Cost(NamedTuple):
-    """`peak_mb`: the most that all processes held at one time; pages they share count for each of them."""
+    """`peak_mb`: the most that all processes held at one time; pages that they share count once."""
 
     wall_s: float
     cpu_s: float
@@ -72,7 +71,11 @@ def _tree(pid: int) -> list[int]:
 
 
 def _resident_mb(pid: int) -> float:
+    """Its proportional share (PSS): a page that several processes share counts once in their sum."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_MB
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1000
     except (OSError, IndexError):
-        return 0.0
+        pass
+    return 0.0

@@ -5,6 +5,7 @@ balancer. What caused each error is known from what was done (signals, kills, de
 the application) and from the balancer's own record of its timers and connections; no log line is read for it.
 
     spec        what an incident is            incidents   the catalogue, by split and seed
+    maker       draws its parameters           mixtures    incidents with several causes
     traffic     its requests                   clients     send them
     stacks      a task's servers               fleet       tasks, and what is done to them
     truth       the cause of each error line   play        one incident → its folder

@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.attribution.spec import Kind, Stack
 from keepalign.lab.recipes import Launch, apache_httpd, nginx, nobody
-from keepalign.lab.servers.nodejs import _find as find_node
+from keepalign.lab.servers.nodejs import find as find_node
 from keepalign.lab.supervisor import ProcessHandle, Supervisor
 from keepalign.lab.tasks import Ports, until_ready
 

@@ -5,6 +5,8 @@ Every message says what happened, where, and what to do next.
 
 from __future__ import annotations
 
+import copyreg
+
 
 class KeepalignError(Exception):
     """Base of every error a user can meet. `exit_code` is what the command line ends with; `cli` lists them.
@@ -20,6 +22,10 @@ class KeepalignError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Worker processes send errors back; made anew of its message alone, one would lack its keywords.
+        return copyreg.__newobj__, (type(self), self.message), self.__dict__  # type: ignore[attr-defined] # of the protocol
 
 
 class ReadError(KeepalignError):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.logs.lines import line
 
 from keepalign.cli import run
+from keepalign.logs.alb import FIELDS, tokens
 from keepalign.reports import diagnosis_v1
 
 BAD = line("0.001 0.000 -1 502 -", at=100, sent_bytes=277)
@@ -34,7 +35,7 @@ def test_pasted_lines_are_explained(
     assert paste(monkeypatch, f"{BAD}\n{FINE}\n".encode()) == 1
     out, err = capsys.readouterr()
     assert out.startswith(
-        "This error (confidence medium; 50 % of 2 requests): the balancer sent a request\non an idle"
+        "This error (confidence medium): the balancer sent a request on an idle\nconnection"
     )
     assert out.endswith("2 lines: 1 error judged, 1 answered without error, 0 not understood.\n")
     assert err == ""
@@ -212,6 +213,21 @@ def test_too_many_lines_that_cannot_be_read_are_an_exit_code_of_their_own(
     out, err = capsys.readouterr()
     assert "no line of a log" in out
     assert ("1 of 3 lines could not be read" in err) == (code == 5)
+
+
+def test_records_of_other_logs_in_the_same_log_group_do_not_count_as_rejects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "vended.json"
+    other = json.dumps({"time": "2026-11-22T10:00:00Z", "tls_verify_status": "-"})
+    names = [name.replace(":", "_") for name, _ in FIELDS]
+    record = dict(zip(names, (one.text for one in tokens(FINE)), strict=False))
+    texts = [json.dumps(record), other, other, other]
+    log.write_text("\n".join(texts) + "\n", "utf-8")
+    assert run(["diagnose", str(log), "--max-rejects", "0", "--no-cache"]) == 0
+    assert "a record of the ALB connection log" in " ".join(capsys.readouterr().out.split())
+    log.write_text("\n".join([*texts, "{}"]) + "\n", "utf-8")
+    assert run(["diagnose", str(log), "--max-rejects", "0", "--no-cache"]) == 5
 
 
 @pytest.mark.parametrize("word", ["-1", "101%", "x", "%", "nan%", "inf", ""])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.logs.pasted import windows
+
 from keepalign.logs.alb import read_line
-from keepalign.logs.diagnosis import windows
 from keepalign.logs.judge import judge
 from keepalign.model.observation import Judged, LogRow, Timers
 

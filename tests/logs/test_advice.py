@@ -16,7 +16,7 @@ from keepalign.logs.tally import Tally
 from keepalign.model.diagnosis import CauseGroup
 from keepalign.model.finding import Confidence
 from keepalign.model.observation import Evidence, Judged, Timers
-from keepalign.units import Duration
+from keepalign.units import Duration, Instant
 
 STALE, SLOW, DRAIN = (
     "backend-keepalive-below-lb-idle",
@@ -24,6 +24,7 @@ STALE, SLOW, DRAIN = (
     "deregistration-below-longest-request",
 )
 S60 = Duration.of(s=60)
+S60_AT = Instant(60_000_000)
 
 
 def advised(*rows: Judged, timers: Timers = Timers(), configured: Configured | None = None) -> CauseGroup:  # noqa: B008
@@ -41,12 +42,32 @@ def test_keep_alive_goes_above_the_idle_timeout() -> None:
     (remedy,) = advised(judged(), timers=Timers(S60, Duration.of(s=5))).remedies
     assert remedy.what == "raise the targets' keep-alive timeout above 60 s, to 90 s (now 5 s)"
     assert (remedy.value, remedy.now) == (Duration.of(s=90), "5 s")
-    assert advised(judged()).remedies == ()
+    (unknown,) = advised(judged()).remedies
+    assert unknown.value is None
+    assert unknown.what.endswith("to 90 s where that is the default of 60 s")
 
 
 def test_idle_timeout_has_no_value_that_the_log_could_tell() -> None:
     (remedy,) = advised(judged(SLOW), timers=Timers(S60)).remedies
     assert (remedy.option, remedy.value, remedy.now) == ("idle_timeout", None, "60 s")
+
+
+@pytest.mark.parametrize(
+    ("cause", "waited", "now"),
+    [
+        ("proxy-read-below-app-timeout", "60.004", "60 s"),
+        ("proxy-read-below-app-timeout", "59.998", "60 s"),
+        ("app-worker-timeout-below-lb", "30.870", "30 s"),
+        ("proxy-read-below-app-timeout", "0.004", None),
+        ("target-generated-error", "60.004", None),
+    ],
+)
+def test_limit_of_the_target_is_named_with_the_time_that_its_errors_show(
+    cause: str, waited: str, now: str | None
+) -> None:
+    one = Judged(row(line(f"0.001 {waited} 0.000 504 504")), cause, Confidence.HIGH, ())
+    found = [remedy.now for remedy in advised(one).remedies]
+    assert found == ([now] if now else [])
 
 
 def test_deregistration_delay_goes_above_the_longest_request_that_was_cut() -> None:
@@ -94,8 +115,20 @@ def test_every_cause_has_words_and_a_next_step(cause: str) -> None:
 
 
 @pytest.mark.parametrize("cause", sorted(CAUSES))
+def test_classic_load_balancer_gets_no_command_and_no_query_of_an_alb(cause: str) -> None:
+    of_classic = replace(
+        judged(cause).row, elb="my-lb", target_group=None, rule_priority=None, created=S60_AT
+    )
+    one = Judged(of_classic, cause, Confidence.HIGH, ())
+    found = advised(one, timers=Timers(S60, Duration.of(s=5), Duration.of(s=5)))
+    assert (found.mitigation, found.query) == (None, "")
+    assert "elbv2" not in " ".join(found.next_steps)
+
+
+@pytest.mark.parametrize("cause", sorted(CAUSES))
 def test_query_is_one_that_athena_parses(cause: str) -> None:
     query = advised(judged(cause), judged(cause, minute=5000)).query
+    assert bool(query) == (cause != "unexplained")
     if not query:
         return
     (parsed,) = sqlglot.parse(query, read="athena")

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from keepalign.errors import NoAccess, ReadError, UsageError
 from keepalign.logs import session
-from keepalign.logs.aws import Live, balancer_timers, deployments_of, service, service_deployments
-from keepalign.logs.session import AwsOptions
+from keepalign.logs.aws import Live, balancer_timers, deployments_of, service
+from keepalign.logs.aws_options import AwsOptions
 from keepalign.model.observation import Saw, Timers
 from keepalign.units import Duration, Instant
 
@@ -100,7 +100,7 @@ def test_a_deployment_without_a_balancer_is_at_the_stop() -> None:
         event("10:00:00", f"has stopped 2 running tasks: (task {1:032x}) (task {2:032x})."),
     ]
     with ecs(events, [task(2), task(1)]):
-        found = service_deployments("prod/orders", OPTIONS)
+        found = service("prod/orders", OPTIONS).deployments
     assert [one.at for one in found] == [at("10:00:00")] * 2
     assert [one.removed for one in found] == [("10.0.0.1",), ("10.0.0.2",)]
 
@@ -220,11 +220,11 @@ def test_a_missing_cluster_is_told_by_the_service_itself(aws: str) -> None:
 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_events_with_any_text_are_read(one: str, other: str) -> None:
-    from keepalign.logs.aws import _Event
+    from keepalign.logs._ecs_answers import Event
 
     events = [
-        _Event(created_at=when("10:00:00"), message=f"has stopped 1 running tasks: {one}"),
-        _Event(created_at=when("10:00:05"), message=other),
+        Event(created_at=when("10:00:00"), message=f"has stopped 1 running tasks: {one}"),
+        Event(created_at=when("10:00:05"), message=other),
     ]
     found, unknown = deployments_of("ECS service a/b", events, [])
     assert unknown == 0

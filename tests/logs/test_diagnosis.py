@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.logs.lines import GROUP, line, row
+from tests.logs.pasted import diagnose, windows
 
-from keepalign.logs.diagnosis import diagnose, windows
 from keepalign.logs.paste import Reading, read
 from keepalign.model.diagnosis import Diagnosis
 from keepalign.model.observation import CounterKey, Timers

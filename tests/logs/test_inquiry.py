@@ -292,7 +292,7 @@ def test_everything_beside_the_log_reaches_the_judge(tmp_path: Path) -> None:
 def test_logs_beside_are_known_by_their_content_where_the_name_says_nothing(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, 1)
     (folder / "tls.log").write_text(
-        '2026-11-22T10:00:00.123456Z 192.0.2.8 40001 443 TLSv1.3 TLS_AES_128_GCM_SHA256 0.012 "-" - - -'
+        "2026-11-22T10:00:00.123456Z 192.0.2.8 40001 443 TLSv1.3 TLS_AES_128_GCM_SHA256 0.012 - - -"
         " Failed:ClientCertExpired TID_3\n"
     )
     diagnosis = call(str(folder))

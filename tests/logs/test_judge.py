@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.logs.lines import A, B, causes, judged, line, row
+from tests.logs.pasted import windows
 
 from keepalign.logs.causes import CAUSES
-from keepalign.logs.diagnosis import windows
 from keepalign.logs.judge import judge
 from keepalign.model.finding import Confidence
 from keepalign.model.observation import Judged, Timers
@@ -36,7 +36,7 @@ UNKNOWN_502 = "-1 -1 -1 502 -"
         (line(UNKNOWN_502, elapsed=0.001, target="10.0.0.1:443"), "target-connection-refused", MEDIUM),
         (line(UNKNOWN_502, elapsed=10.004, target="10.0.0.1:443"), "target-tls-failed", HIGH),
         (line(UNKNOWN_502, elapsed=10.004), "target-tls-failed", MEDIUM),
-        (line(UNKNOWN_502, elapsed=4), "target-closed-mid-request", LOW),
+        (line(UNKNOWN_502, elapsed=4), "target-connection-refused", LOW),
         (line(UNKNOWN_502, elapsed=0, target="-"), "unexplained", LOW),
         (line(UNKNOWN_504, elapsed=10.001), "target-connect-timeout", HIGH),
         (line(UNKNOWN_504, elapsed=60.002), "lb-idle-below-response-time", HIGH),

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.logs.lines import A, B, judged, line, row
+from tests.logs.pasted import windows
 
-from keepalign.logs.diagnosis import windows
 from keepalign.logs.judge import judge
 from keepalign.model import observation
 from keepalign.model.finding import Confidence

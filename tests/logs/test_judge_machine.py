@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from tests.logs.incidents import A, Incident, drained, ended
 from tests.logs.lines import row
+from tests.logs.pasted import windows
 from tests.machines import test_access_log as made
 from tests.machines.playbook import OK, Playbook
 
-from keepalign.logs.diagnosis import windows
 from keepalign.logs.judge import judge
 from keepalign.machines.balancer import HealthCheckConfig
 from keepalign.model.finding import Confidence

@@ -12,13 +12,13 @@ from random import Random
 
 import pytest
 from tests.lab import small_stack
+from tests.logs.pasted import windows
 
 from keepalign.lab import loop
 from keepalign.lab.arrivals import evenly, merge, periodic_bursts
 from keepalign.lab.experiment import Experiment, Happening, Run, UserTasks, What, run
 from keepalign.lab.scale import Scale
 from keepalign.lab.tasks import Ports
-from keepalign.logs.diagnosis import windows
 from keepalign.logs.judge import judge
 from keepalign.logs.paste import Reading, read
 from keepalign.model.observation import Judged, Timers
@@ -57,12 +57,10 @@ def judged_with_truth(result: Run, timers: Timers) -> list[tuple[str, Judged]]:
 @pytest.mark.parametrize(
     ("slug", "exact"),
     [
-        ("backend-keepalive-below-lb-idle", True),
         ("lb-idle-below-response-time", True),
         # Stop timeouts are told by ages in whole seconds, which a scaled run does not have: bench/attribution
         # plays them in real time. A log does not tell who ended a process, nor who held the workers; and that
         # a target never came back shows after minutes, not in a run of seconds.
-        ("deregistration-below-longest-request", False),
         ("no-graceful-shutdown", False),
         ("keepalive-holds-workers", False),
     ],

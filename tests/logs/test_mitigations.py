@@ -101,13 +101,46 @@ def test_one_bad_target_can_be_taken_out() -> None:
     assert told(*spread, targets=3).groups[0].mitigation is None
 
 
-def test_two_idle_timeouts_are_not_set_at_once() -> None:
-    first, second = told(judged(), judged(minute=1), judged(SLOW, minute=2)).groups
+def test_guess_at_the_cause_and_at_the_timer_makes_no_command() -> None:
+    unsure = judged(confidence=Confidence.MEDIUM)
+    assert told(unsure).groups[0].mitigation is None
+    assert "Value=15 " in mitigation(unsure, timers=Timers(s(60), s(20))).command
+
+
+def test_idle_timeout_that_is_not_known_or_the_longest_is_not_raised() -> None:
+    unknown = Judged(row(line("0.001 61.437 -1 504 -")), SLOW, Confidence.MEDIUM, ())
+    assert told(unknown).groups[0].mitigation is None
+    assert told(judged(SLOW), timers=Timers(s(4000))).groups[0].mitigation is None
+
+
+def test_idle_timeout_is_not_raised_to_come_below_a_keep_alive() -> None:
+    assert told(judged(), timers=Timers(s(10), s(20))).groups[0].mitigation is None
+
+
+@pytest.mark.parametrize("slow", [1, 3, 10])
+def test_idle_timeout_is_not_lowered_where_requests_already_wait_for_the_whole_of_it(slow: int) -> None:
+    stale = [judged(minute=n) for n in range(5)]
+    groups = told(*stale, *(judged(SLOW, minute=n) for n in range(slow)), timers=Timers(s(60), s(5))).groups
+    found = {group.cause: group.mitigation for group in groups}
+    assert found[STALE] == Mitigation(
+        "",
+        f"nothing without a deploy: {slow} request{'s' if slow > 1 else ''} waited for the whole idle timeout"
+        " already, and a shorter one would cut more",
+        "",
+    )
+    longer = found[SLOW]
+    assert longer is not None
+    assert ("Value=120 " in longer.command) is (slow > 5)
+
+
+def test_few_slow_requests_are_part_of_the_cost_of_a_shorter_idle_timeout() -> None:
+    stale = [judged(minute=n) for n in range(50)]
+    first, second = told(*stale, judged(SLOW, minute=2), timers=Timers(s(60), s(5))).groups
     assert first.mitigation is not None
-    assert second.mitigation is not None
-    assert first.mitigation.command
+    assert "Value=4 " in first.mitigation.command
+    assert first.mitigation.cost.endswith("This log has such: 1 request waited for the whole idle timeout.")
     assert second.mitigation == Mitigation(
-        "", f"nothing without a deploy: another idle timeout would undo what helps against {STALE}", ""
+        "", f"nothing without a deploy: a longer idle timeout would make more of what is {STALE}", ""
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import tomllib
 from pathlib import Path
 from typing import TypedDict
 
 import pytest
+from tests.logs.pasted import windows
 
-from keepalign.logs.diagnosis import windows
+from keepalign.logs.formats import alb_lines
 from keepalign.logs.judge import judge
+from keepalign.logs.objects import Kind
 from keepalign.logs.paste import Reading, read
 
 
@@ -20,6 +23,7 @@ class Case(TypedDict, total=False):
     found: str
     expect: list[str]
     among: str
+    classic: bool
     lines: str
 
 
@@ -30,8 +34,12 @@ CASES: list[Case] = tomllib.loads((Path(__file__).parent / "fixtures" / "public.
 
 @pytest.mark.parametrize("case", CASES, ids=[case["source"].split("/")[-1][:40] for case in CASES])
 def test_posted_lines_have_the_cause_that_was_found(case: Case) -> None:
+    lines = [line.encode() for line in case["lines"].strip().split("\n")]
+    if case.get("classic"):
+        as_alb = alb_lines(io.BytesIO(b"\n".join(lines)), Kind.CLASSIC, file="-")
+        lines = [one[1] for one in as_alb if isinstance(one, tuple)]
     reading = Reading()
-    read([line.encode() for line in case["lines"].strip().split("\n")], file="-", into=reading)
+    read(lines, file="-", into=reading)
     assert not reading.rejected
     judged = [one for window in windows(reading.rows) for one in judge(window)]
     judged.sort(key=lambda one: one.row.time)

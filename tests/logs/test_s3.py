@@ -20,8 +20,8 @@ from moto.s3.models import s3_backends
 from keepalign.errors import KeepalignError, NoAccess, NothingToRead, ReadError, UsageError
 from keepalign.logs import s3, session
 from keepalign.logs._s3_body import S3Opener
+from keepalign.logs.aws_options import AwsOptions
 from keepalign.logs.s3 import Address, Listing, bytes_text, ended_at, objects, usd
-from keepalign.logs.session import AwsOptions
 from keepalign.units import Instant
 
 ROOT = "logs/AWSLogs/123456789012/elasticloadbalancing/eu-central-1/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.logs.judgements import MINUTE_US, scanned
 
 from keepalign.logs.traffic import Traffic, traffic_of
@@ -71,6 +72,20 @@ def test_known_removals_that_follow_each_other_are_one_deployment() -> None:
         (300, 300, 1),
     ]
     assert all(one.known and one.source == "ECS service prod/orders" for one in found)
+
+
+@pytest.mark.parametrize("removed", [NEW, "10.0.0.3"])
+def test_removal_of_what_a_deployment_brought_is_the_next_deployment(removed: str) -> None:
+    counts = {(minute, OLD): (5, 0) for minute in range(31)}
+    counts |= {(minute, OTHER): (5, 0) for minute in range(35)}
+    counts |= {(minute, NEW): (5, 0) for minute in range(30, 41)}
+    counts |= {(minute, "10.0.0.4:80"): (5, 0) for minute in range(40, 80)}
+    told = [
+        Deployment(Instant(minute * MINUTE_US), (target,), "events.json:1")
+        for minute, target in ((30, OLD), (34, OTHER), (40, removed))
+    ]
+    found = traffic_of([scanned(counts)], told).deployments
+    assert [(one.at.us // MINUTE_US, one.removed) for one in found] == [(30, 2), (40, 1)]
 
 
 def test_known_deployment_is_not_inferred_again() -> None:

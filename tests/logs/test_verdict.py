@@ -47,8 +47,23 @@ def test_share_is_of_errors_and_of_requests() -> None:
 
 def test_share_of_picked_lines_is_of_errors_only() -> None:
     told = verdict(judged(), judged(minute=1), fine=10, complete=False)
-    assert told.startswith("2 of 2 errors (confidence high): ")
+    assert told.startswith("Both errors (confidence high): ")
     assert verdict(judged(), complete=False).startswith("This error (confidence high): ")
+    assert verdict(*(judged(minute=n) for n in range(3))).startswith("All 3 errors (confidence high): ")
+
+
+def test_share_of_few_requests_is_not_told() -> None:
+    assert "requests" not in verdict(judged(), fine=1)
+    assert "; 5.0 % of 20 requests): " in verdict(judged(), fine=19)
+
+
+def test_share_of_errors_that_were_picked_is_of_errors_only() -> None:
+    tally = Tally()
+    tally.add(judged())
+    told = tally.diagnosis([scanned({(1, A): (9_998, 2)})]).verdict
+    assert told.startswith("This error (confidence high): ")
+    told = Tally().diagnosis([scanned({(1, A): (9_998, 2)})]).verdict
+    assert told == "No error among those that were asked for; in all there are 2."
 
 
 def test_place_of_nearly_all_errors_is_named_where_there_are_others() -> None:
@@ -69,8 +84,10 @@ def test_setting_and_value_follow_when_the_idle_timeout_is_known() -> None:
         "on an idle connection that the target was just closing. Raise the targets' keep-alive timeout above"
         " 60 s, to 90 s."
     )
-    # Without it the whole meaning is told.
-    assert verdict(judged()).endswith("is not longer than the balancer's idle timeout.")
+    assert verdict(judged()).endswith(
+        "Raise the targets' keep-alive timeout above the balancer's idle timeout, to 90 s where that is the"
+        " default of 60 s."
+    )
 
 
 def test_line_of_the_configuration_is_named() -> None:
@@ -91,6 +108,15 @@ def test_what_is_no_timeout_problem_is_said_so(cause: str) -> None:
     assert "Timeouts made 1 of the errors." in told
     assert "Timeouts made" not in verdict(judged(cause))
     assert "ot a timeout" not in verdict(judged())
+
+
+def test_limit_of_the_target_is_not_ruled_out_where_it_may_have_ended_the_request() -> None:
+    worker = Candidate("app-worker-timeout-below-lb", "does its log tell of a killed worker?")
+    row = judged("target-closed-mid-request", confidence=Confidence.MEDIUM, candidates=(worker,))
+    told = verdict(row)
+    assert "ot a timeout" not in told
+    assert told.endswith("A limit of the target itself may be behind it: what would tell is below.")
+    assert "Not a timeout problem." in verdict(replace(row, confidence=Confidence.HIGH))
 
 
 def test_unexplained_says_what_would_explain() -> None:

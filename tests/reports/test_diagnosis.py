@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from inline_snapshot import snapshot
 from tests.logs.judgements import judged, scanned
 from tests.logs.lines import B, line
+from tests.logs.pasted import diagnose
 
 from keepalign.logs.alb import EXAMPLE
-from keepalign.logs.diagnosis import diagnose, scanned_of
 from keepalign.logs.objects import Skipped
-from keepalign.logs.paste import Reading, read
+from keepalign.logs.paste import Reading, read, scanned_of
 from keepalign.logs.tally import Tally
 from keepalign.model.diagnosis import Bin, Diagnosis, Interrupted, Minutes
 from keepalign.model.finding import Confidence
@@ -67,40 +67,23 @@ timeout above 60 s, to 90 s. 1 more cause below.
 backend-keepalive-below-lb-idle
   3 errors (3 × 502), confidence high
   when      2026-11-22 10:01:40.000 to 2026-11-22 10:06:40.000 UTC
-  pattern   3 errors are too few for a pattern
   targets   10.0.0.1:80 (2), 10.0.0.2:80 (1)
   paths     /orders (3)
   line      2: GET http://example.com:80/orders?id=1 HTTP/1.1 → 0.002 0.001 -1
             502 -
   evidence  target_processing_time 0.001 s: it ended before any work
             sent_bytes 277: its own page
-  means     the balancer sent a request on an idle connection that the target
-            was just closing: the target's keep-alive timeout is not longer than
-            the balancer's idle timeout of 60 s.
   cure      make the target keep idle connections longer than the balancer's
             idle timeout of 60 s (Apache KeepAliveTimeout, nginx
             keepalive_timeout, gunicorn keepalive, Node keepAliveTimeout); raise
             the target first, and leave the balancer as it is.
-  change    raise the targets' keep-alive timeout above 60 s, to 90 s
   order     1. Raise the targets' keep-alive timeout and deploy them; wait until
             the last old target is gone.
             2. Only then may the balancer's idle timeout grow: a longer one
             makes more of these errors before.
-  now       aws elbv2 modify-load-balancer-attributes \\
-                --load-balancer-arn \\
-                arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/lb/50dc6c495c0c9188 \\
-                --attributes Key=idle_timeout.timeout_seconds,Value=4 \\
-                --region eu-central-1
-    cost    every response silent for 4 s or longer ends in a 504 of the
-            balancer. It helps where targets keep idle connections for 5 s or
-            longer.
-    undo    aws elbv2 modify-load-balancer-attributes \\
-                --load-balancer-arn \\
-                arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/lb/50dc6c495c0c9188 \\
-                --attributes Key=idle_timeout.timeout_seconds,Value=60 \\
-                --region eu-central-1
-  or        target-closed-mid-request: logs and exit code of 10.0.0.1:80: a
-            crash?
+  now       nothing without a deploy: 1 request waited for the whole idle
+            timeout already, and a shorter one would cut more
+  unlikely  target-closed-mid-request
   next      keepalign explain backend-keepalive-below-lb-idle
             keepalign check PATH --in-front aws-alb:idle_timeout=60s
 
@@ -112,16 +95,16 @@ lb-idle-below-response-time
   evidence  no answer in 60.001 s
   means     the target took the request and stayed silent until the balancer's
             idle timeout of 60 s was over.
-  cure      raise the balancer's idle_timeout above the longest silence of the
-            application, or make the application answer sooner; then the
-            targets' keep-alive has to be raised first.
-  change    raise the balancer's idle_timeout above the application's longest
-            silence (now 60 s)
+  cure      make the application answer sooner; or raise the targets' keep-alive
+            timeout, and after that the balancer's idle_timeout, above the
+            longest silence of the application.
+  change    raise the balancer's idle_timeout (now 60 s) above the application's
+            longest silence, and the targets' keep-alive timeout before it
   order     1. Raise the targets' keep-alive timeout above the new idle timeout
             and deploy them, to the last one.
             2. Then raise the balancer's idle timeout; it holds at once.
-  now       nothing without a deploy: another idle timeout would undo what helps
-            against backend-keepalive-below-lb-idle
+  now       nothing without a deploy: a longer idle timeout would make more of
+            what is backend-keepalive-below-lb-idle
   next      keepalign explain lb-idle-below-response-time
             keepalign check PATH --in-front aws-alb:idle_timeout=60s
 
@@ -160,9 +143,7 @@ def test_report_without_errors_says_so(lines: list[str], first: str, last: str) 
 def test_first_sentence_names_the_commonest_cause() -> None:
     told = text_of(diagnosis_of(*STALE, timers=Timers(Duration.of(s=60), Duration.of(s=5))))
     told = told.replace("idle\nconnection", "idle connection")
-    assert told.startswith(
-        "2 of 2 errors (confidence high): the balancer sent a request on an idle connection"
-    )
+    assert told.startswith("Both errors (confidence high): the balancer sent a request on an idle connection")
     assert "idle timeout of 60 s" in told
     assert "keepalign check PATH --in-front aws-alb:idle_timeout=60s" in told
     assert "keepalign explain backend-keepalive-below-lb-idle" in told
@@ -188,6 +169,45 @@ def test_many_targets_and_rejected_lines_are_cut_short() -> None:
     assert "  and 3 more\n" in told
 
 
+def test_causes_after_the_third_have_a_line() -> None:
+    causes = [
+        "backend-keepalive-below-lb-idle",
+        "target-closed-mid-request",
+        "target-connection-refused",
+        "target-generated-error",
+        "no-healthy-targets",
+    ]
+    tally = Tally()
+    for n, cause in enumerate(causes):
+        for minute in range(5 - n):
+            tally.add(judged(cause, minute=minute))
+    told = text_of(tally.diagnosis([]))
+    assert "\ntarget-connection-refused\n" in told
+    assert "\ntarget-generated-error\n" not in told
+    assert "Also: (in full with --format json, markdown or html)\n" in told
+    assert "  · target-generated-error: 2 errors (2 × 502), confidence high\n" in told
+    assert "  · no-healthy-targets: 1 error (502), confidence high\n" in told
+
+
+def test_what_would_decide_is_told_where_the_cause_is_not_certain() -> None:
+    others = [Candidate(f"other-{n}", f"is it number {n}?") for n in range(5)]
+    for confidence, asked in ((Confidence.HIGH, 0), (Confidence.MEDIUM, 3)):
+        tally = Tally()
+        tally.add(judged(confidence=confidence, candidates=tuple(others)))
+        told = text_of(tally.diagnosis([]))
+        assert told.count("is it number") == asked
+        assert "  unlikely  other-" + ("0, other-1" if not asked else "3, other-4") in told
+
+
+def test_pasted_lines_have_no_number_of_requests_and_no_chart_of_a_few() -> None:
+    found = diagnosis_of(*(line("0.001 4.200 -1 502 -", at=100 + 90 * n) for n in range(12)))
+    assert not found.complete
+    assert "From 2026-11-22 10:01 to 2026-11-22 10:18 UTC\n" in text_of(found)
+    few = text_of(diagnosis_of(*(line("0.001 4.200 -1 502 -", at=100 + 900 * n) for n in range(4))))
+    assert " at most " not in few
+    assert "  pattern   " not in few
+
+
 def test_mixed_confidence_is_counted() -> None:
     tally = Tally()
     for n, confidence in enumerate((Confidence.HIGH, Confidence.MEDIUM, Confidence.HIGH, Confidence.HIGH)):
@@ -203,16 +223,17 @@ def test_logs_of_a_folder_are_named_below_it() -> None:
     told = text_of(found)
     assert "Logs below s3://logs/AWSLogs/1/\n" in told
     assert "  at        b.log.gz:7\n" in told
-    assert "\n  a.log.gz\n    5 lines: 0 errors, 5 fine, 0 not understood\n" in told
+    assert "\nFiles: 2 of 2 understood to the last line\n" in told
 
 
-def test_many_files_are_cut_short_but_for_those_with_something_to_say() -> None:
+def test_only_files_with_something_to_say_are_listed() -> None:
     objects = [scanned({(1, B): (5, 0)}, name=f"logs/{n:02d}.log") for n in range(30)]
     objects[20].rejected_lines = objects[20].lines = 3
     told = text_of(Tally().diagnosis(objects, skipped=[Skipped("logs/conn_log.1.gz", "ALB connection log")]))
     assert "  20.log\n    3 lines: 0 errors, 5 fine, 3 not understood\n" in told
     assert "  conn_log.1.gz\n    not read: ALB connection log\n" in told
-    assert "  and 21 more\n" in told
+    assert "Files: 29 of 31 understood to the last line\n" in told
+    assert "00.log" not in told
 
 
 def test_interrupted_run_is_marked_before_anything_else() -> None:

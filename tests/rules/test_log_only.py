@@ -7,12 +7,12 @@ import re
 from typing import Final
 
 import pytest
+from tests.logs.pasted import diagnose
 
 from keepalign import scenarios
 from keepalign.cli import COMMANDS
 from keepalign.errors import UsageError
 from keepalign.logs.causes import CAUSES
-from keepalign.logs.diagnosis import diagnose
 from keepalign.logs.paste import Reading, read
 from keepalign.model.page import Page, PageKind
 from keepalign.rules import CATALOGUE, LOG_ONLY, RULES, LogOnly, Rule, log_only

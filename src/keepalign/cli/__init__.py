@@ -102,7 +102,7 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Find, prove and fix the timeout that makes your load balancer answer 502 or 504.
 
-    Nothing is changed unless you say --write, and nothing leaves this machine.
+    Nothing is changed unless you say --write. Nothing calls home; only diagnose asks AWS, where told.
 
     \b
     Completion in this shell (also zsh_source, fish_source):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from keepalign.cli import _moments, _options, debug_option
-from keepalign.cli._options import F, Output
+from keepalign.cli import _diagnose_options, _options, debug_option
+from keepalign.cli._options import Output
 from keepalign.errors import NothingToRead, UsageError
 from keepalign.units import Duration, Instant
 
@@ -24,139 +24,6 @@ if TYPE_CHECKING:
 
 _INTERRUPTED: Final = 130
 _TOO_MANY_REJECTED: Final = 5
-_MOST_REJECTED: Final = "10%"
-
-
-def _section(*options: Callable[[F], F]) -> Callable[[F], F]:
-    def decorate(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-def _rejects(ctx: click.Context, param: click.Parameter, value: str) -> tuple[float, bool]:
-    """A number, or a share of all lines with True."""
-    number = value.removesuffix("%")
-    try:
-        most = float(number) if number != value else int(number)
-    except ValueError:
-        most = -1
-    if not 0 <= most <= (100 if number != value else 10**15):
-        raise click.BadParameter(f"{value!r} is neither a number of lines nor a share such as 1%")
-    return most, number != value
-
-
-_output = _section(
-    click.option(
-        "--format",
-        "formats",
-        multiple=True,
-        callback=_options.outputs_of("text", "json", "markdown", "html"),
-        metavar="FORMAT[=FILE]",
-        help="text (the default), json, markdown for the ticket, or html, one page with charts; to standard"
-        " output or to FILE; repeatable.",
-    ),
-    click.option(
-        "--rows",
-        default="",
-        metavar="FILE",
-        help="Write every error line with its cause: .csv, .jsonl or .parquet.",
-    ),
-    click.option(
-        "--max-rejects",
-        default=_MOST_REJECTED,
-        show_default=True,
-        callback=_rejects,
-        metavar="N|N%",
-        help="More lines that cannot be read end in exit code 5; lines that are pasted do not count.",
-    ),
-)
-_which = _section(
-    click.option(
-        "--since", type=_moments.moment, metavar="TIME", help="From then on: ISO 8601 (UTC), or 2h."
-    ),
-    click.option("--until", type=_moments.moment, metavar="TIME", help="Until before then."),
-    click.option("--target-group", default="", metavar="NAME", help="Errors of one only: name or ARN."),
-    click.option("--path", default="", metavar="GLOB", help="Errors of some paths only: '/api/*'."),
-)
-_beside = _section(
-    click.option(
-        "--config",
-        multiple=True,
-        metavar="PATH",
-        type=click.Path(exists=True),
-        help="The stack's configuration, as for check: then the answer names the line to change. A folder"
-        " of logs is looked through without being asked.",
-    ),
-    click.option(
-        "--with",
-        "witnesses",
-        multiple=True,
-        metavar="[TARGET=]FILE",
-        help="Access or error log of the servers behind: nginx, Apache, Envoy, gunicorn.",
-    ),
-    click.option(
-        "--with-format", default="", metavar="TEXT", help="Their log_format or LogFormat, or a file with it."
-    ),
-    click.option(
-        "--with-zone", default="", metavar="ZONE", help="Of their times without one: Europe/Berlin."
-    ),
-    click.option(
-        "--events",
-        multiple=True,
-        metavar="FILE",
-        type=click.Path(exists=True, dir_okay=False),
-        help="Deployments: ECS, EventBridge or CloudTrail events as JSON, or lines of time,target.",
-    ),
-    click.option(
-        "--ecs", multiple=True, metavar="CLUSTER/SERVICE", help="Ask ECS for the deployments; read only."
-    ),
-    click.option(
-        "--live", is_flag=True, help="Ask AWS for the timers of the balancers in the log; read only."
-    ),
-    click.option(
-        "--idle-timeout",
-        type=_options.duration,
-        metavar="DURATION",
-        help="Of the load balancer; else read off the lines where they show it.",
-    ),
-    click.option(
-        "--keep-alive",
-        type=_options.duration,
-        metavar="DURATION",
-        help="Keep-alive timeout of the targets' servers.",
-    ),
-    click.option(
-        "--deregistration-delay", type=_options.duration, metavar="DURATION", help="Of the target group."
-    ),
-)
-_how = _section(
-    click.option(
-        "--engine",
-        type=click.Choice(["local", "duckdb", "spark", "athena", "trino"]),
-        default="local",
-        show_default=True,
-        help="Where lines are selected: here, on Spark or Athena; trino prints the SQL.",
-    ),
-    click.option(
-        "--jobs", default=0, metavar="N", type=click.IntRange(0, 256), help="Processes; else one a core."
-    ),
-    click.option("--no-cache", is_flag=True, help="Neither use nor keep what was read before."),
-    click.option("--keep-all", is_flag=True, help="Keep a slim table of all lines in the cache too."),
-    click.option("--spark-master", default="", metavar="URL", help="Of Spark; else as configured."),
-    click.option("--athena-workgroup", default="primary", show_default=True, metavar="NAME"),
-    click.option("--athena-output", default="", metavar="S3URL", help="For results; else the workgroup's."),
-    click.option(
-        "--athena-table", default="", metavar="NAME", help="A table of AWS's form; else one of ours is made."
-    ),
-    click.option("--athena-database", default="", metavar="NAME", help="Where the table is, or is made."),
-    click.option("--yes", is_flag=True, help="Do not ask before Athena scans more than 20 GB."),
-    click.option("--profile", default="", metavar="NAME", help="Of AWS."),
-    click.option("--region", default="", metavar="NAME", help="Of AWS."),
-    click.option("--endpoint-url", default="", metavar="URL", help="Of something that speaks as AWS does."),
-)
 
 
 @click.command(
@@ -168,10 +35,10 @@ _how = _section(
     "  keepalign diagnose s3://BUCKET/PREFIX --since 2h --ecs CLUSTER/SERVICE",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
-@_output
-@_which
-@_beside
-@_how
+@_diagnose_options.output
+@_diagnose_options.which
+@_diagnose_options.beside
+@_diagnose_options.how
 @debug_option
 def command(
     files: tuple[str, ...],
@@ -213,16 +80,15 @@ def command(
     Classic Load Balancers, also vended JSON lines and Parquet; connection and health-check logs beside them
     are used. Nothing else is needed; whatever you add makes the answer surer.
 
-    Exit code 1: there are errors among the lines; 3: no line could be read; 5: too many lines could not.
+    Exit code 0: no errors among the lines; 1: there are some; 2: a file or an option cannot be used; 3: no
+    line could be read; 4: AWS does not permit it; 5: too many lines could not be read; 130: interrupted.
     """
     import os
 
+    from keepalign.logs.aws_options import DATABASE, Athena, AwsOptions
     from keepalign.logs.beside import Given
     from keepalign.logs.cache import Cache, default_folder
-    from keepalign.logs.engines._athena_api import Athena
-    from keepalign.logs.engines._athena_sql import DATABASE
     from keepalign.logs.inquiry import Inquiry, inquire
-    from keepalign.logs.session import AwsOptions
     from keepalign.logs.wanted import Wanted
     from keepalign.model.observation import Timers
 
@@ -284,9 +150,11 @@ def _trino(words: tuple[str, ...], wanted: Wanted) -> int:
 
 
 def _too_many(diagnosis: Diagnosis, most: float, share: bool) -> bool:
-    """Whether more lines were rejected than `most`, of what was not pasted; it is said on standard error."""
-    counted = [one.accounting for one in diagnosis.files if not one.skipped and one.name != "-"]
-    rejected, lines = sum(one.rejected for one in counted), sum(one.lines for one in counted)
+    """Whether more lines were rejected than `most`, of what was not pasted and is no other log's; it is said
+    on standard error."""
+    read = [one for one in diagnosis.files if not one.skipped and one.name != "-"]
+    counted, foreign = [one.accounting for one in read], sum(one.foreign for one in read)
+    rejected, lines = sum(one.rejected for one in counted) - foreign, sum(one.lines for one in counted)
     limit = most / 100 * lines if share else most
     if rejected <= limit:
         return False

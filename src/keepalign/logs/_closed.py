@@ -24,8 +24,6 @@ STALE_SURELY: Final = Duration.of(ms=10)
 939: 0 to 1 ms in hundreds of lines)."""
 THIN: Final = Duration.of(s=5)
 """Less than this between keep-alive and idle timeout is a thin margin, as in the rules."""
-STALE_MEDIAN: Final = Duration.of(ms=30)
-"""Above that of the slowest stale re-uses reported (cardstack/boxel pull request 6107: 18 ms)."""
 _ROUND_TRIPS: Final = Duration.of(ms=2)
 """Two of them between availability zones: an answer that comes sooner than a stale re-use is none."""
 GONE: Final = Duration.of(s=3)
@@ -59,7 +57,7 @@ class Closed:
         if wait < 0:
             text = "target_processing_time -1 and no request_creation_time: how long it took is unknown"
             return Opinion(causes.UNEXPLAINED, LOW, (_ENDED, text), (causes.KEEP_ALIVE, causes.CLOSED))
-        if wait <= context.quick_us:
+        if wait <= context.quick_us or (wait < LONG_US and self._late(ending)):
             return _quick(one, ending, context)
         return _slow(one, place, context)
 
@@ -72,6 +70,11 @@ class Closed:
 
     def _judge(self, ending: Ending) -> Opinion | None:
         context = self._context
+        if 2 <= len(ending.places) <= MANY and ending.oldest_us < LONG_US and self._late(ending):
+            # Some that one stall of the balancer's kept waiting; a crash would end older ones too.
+            gone = context.lives.refused(ending.target, ending.at_us - LONG_US, ending.at_us + GONE.us)
+            if not gone and context.lives.returned(ending.target, ending.at_us):
+                return None
         if context.one_event(ending):
             return self._ends.opinion(ending)
         if not ending.waits_us:
@@ -98,6 +101,14 @@ class Closed:
             return self._ends.opinion(ending)
         return None
 
+    def _late(self, ending: Ending) -> bool:
+        """Whether it is a stale re-use that a busy machine told late of, rather than work that was ended.
+
+        Where the timers allow stale re-use, or it shows in number, a single close within a second is more
+        likely one of them; but not on a path whose closes all took their time.
+        """
+        return self._context.stale_late and not self._context.took_time(ending)
+
     def _timer(self, place: int) -> bool:
         constant = self._context.constants.get(place)
         return constant is not None and constant.size >= MANY and constant.shows_timer
@@ -110,7 +121,10 @@ class Closed:
             found = context.clusters.get(context.seen[place].path)
             if found is None or not self._malformed(found):
                 return None
-        if context.removed_since(ending.target, ending.at_us, DRAIN_SLACK) is not None:
+        if (
+            len(ending.places) > 1
+            and context.removed_since(ending.target, ending.at_us, DRAIN_SLACK) is not None
+        ):
             return None
         return found
 
@@ -128,19 +142,19 @@ class Closed:
         context = self._context
         if cluster.alone <= MANY or cluster.alone * 5 < cluster.endings * 4:
             return False
-        if cluster.joined * 40 > cluster.endings or (
-            not context.window.complete and cluster.alone < 3 * MANY
-        ):
+        if cluster.joined * 8 > cluster.endings or (not context.window.complete and cluster.alone < 3 * MANY):
             return False
         if cluster.targets < 2 and len(context.lives.of) > 1 and cluster.number < 3 * MANY:
             return False
         enough = cluster.alone >= 2 * MANY
-        if cluster.high_us > QUICK_MOST.us:
-            return enough or cluster.high_us < LONG_US
         timers, idle = context.window.timers, context.idle
-        if timers.keep_alive is not None and idle is not None:
-            return timers.keep_alive > idle.value + THIN
-        if cluster.median_us > STALE_MEDIAN.us:
+        if timers.keep_alive is not None and idle is not None and timers.keep_alive > idle.value + THIN:
+            return True
+        if cluster.low_us > context.worked_us:
+            return enough or (cluster.high_us < LONG_US and not context.stale_stated)
+        if context.stale_stated:
+            return False
+        if cluster.low_us > STALE_SURELY.us and cluster.low_us * 5 > cluster.median_us * 3:
             return enough
         return enough and cluster.median_us > _ROUND_TRIPS.us and stands_out(cluster, context.clusters)
 
@@ -164,7 +178,9 @@ def _such_lines(cluster: PathCluster) -> str:
 def _quick(one: Seen, ending: Ending, context: Context) -> Opinion:
     """The connection ended as soon as the request was sent."""
     wait = one.wait_us
-    evidence = [_ENDED, f"target_processing_time {shown(wait)}: it ended before any work"]
+    late = wait > context.quick_us
+    told = "a stale re-use told late of, as by a busy machine" if late else "it ended before any work"
+    evidence = [_ENDED, f"target_processing_time {shown(wait)}: {told}"]
     if context.quick_us != ALIKE.us:
         evidence.append(f"closes of this target group are quick up to {shown(context.quick_us)}, then a gap")
     timers = context.window.timers
@@ -187,7 +203,7 @@ def _quick(one: Seen, ending: Ending, context: Context) -> Opinion:
             f"keep-alive {keep_alive} of the target is not above the balancer's idle timeout {idle.value}"
         )
         left = () if wait <= STALE_SURELY.us else others
-        return Opinion(causes.KEEP_ALIVE, HIGH, tuple(evidence), left)
+        return Opinion(causes.KEEP_ALIVE, MEDIUM if late else HIGH, tuple(evidence), left)
     if len(ending.places) > 1:
         evidence.append(f"{len(ending.places)} such requests of the target ended within 40 ms")
         if context.quick_instants < MANY:

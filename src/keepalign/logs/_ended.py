@@ -42,6 +42,8 @@ _SHORT: Final = 1.2
 """What a delay of few seconds has against it: the default is 300 s, and guides lower it to 30 or so."""
 _CLEARLY: Final = 0.9
 """So far ahead the likeliest explanation is more than twice as likely as the next."""
+_AGE: Final = 0.6
+"""Of what the ages of requests say: they come in bunches, so that no young one is less of a wonder."""
 _SHARED: Final = 0.7
 """Of what the other endings of a window say: what takes targets out is mostly one thing."""
 _RARITY: Final = {causes.DRAIN: 0.0, causes.STOP: -1.0, causes.NO_GRACE: -1.0, causes.CLOSED: 0.0}
@@ -72,7 +74,14 @@ class Ends:
     @cached_property
     def _youngest(self) -> int:
         """Of requests that ended while their server was there; after a stop timeout none would be young."""
-        return min((ending.youngest_us for ending in self._pool if not self._gone(ending)), default=LONG_US)
+        return min(
+            (
+                ending.youngest_us
+                for ending in self._pool
+                if ending.oldest_us >= LONG_US and not self._gone(ending)
+            ),
+            default=LONG_US,
+        )
 
     @cached_property
     def _shared(self) -> dict[bool, dict[str, float]]:
@@ -226,7 +235,7 @@ def _add_drained(ending: Ending, context: Context, weights: dict[str, float], ev
         weights[causes.STOP] -= 4.0
         return
     share = youngest / max(oldest, 1)
-    age = min(_MOST, -(number - 1) * log(max(1 - share, 1e-9))) if number > 1 else 0.0
+    age = min(_MOST, -_AGE * (number - 1) * log(max(1 - share, 1e-9))) if number > 1 else 0.0
     quiet = max(-_MOST, min(_MOST, context.lives.quiet(ending.target, ending.at_us, youngest)))
     # Most applications have many short requests: several long ones and no short one are no chance.
     score = age + quiet + (0.7 if number >= 3 and not context.window.complete else 0.0)
@@ -267,7 +276,7 @@ def _add_refusals(
         if lasted > ROUTING_LAG.us:
             weights[causes.CLOSED] += 2.0
         elif lasted > ROUTING_LAG.us // 2:
-            weights[causes.CLOSED] += 0.3
+            weights[causes.CLOSED] += 0.5
         elif left:
             weights[causes.NO_GRACE] += 0.7
         evidence.append(
@@ -297,7 +306,7 @@ def _add_others(ending: Ending, context: Context, weights: dict[str, float], evi
         weights[causes.DRAIN] += 1.5
         evidence.append("a new target had appeared before, as in a deployment")
     elif context.lives.newcomers(quiet_from, quiet_from + 3 * _SOON_US):
-        weights[causes.DRAIN] -= 1.5
+        weights[causes.DRAIN] -= 1.0
         evidence.append("a new target appeared afterwards, as when a task that was lost is replaced")
     else:
         weights[causes.DRAIN] += 0.7
@@ -317,10 +326,12 @@ def _add_timers(ending: Ending, context: Context, weights: dict[str, float], evi
         weights[causes.STOP] -= _NEVER
     if timers.graceful is False:
         weights[causes.STOP] -= _NEVER
-        weights[causes.NO_GRACE] += 1.0
+        weights[causes.NO_GRACE] += 2.0
         evidence.append("its server does not finish its requests after the stop signal, as stated")
     elif timers.graceful is True:
         weights[causes.NO_GRACE] -= _NEVER
+        # What is stopped with a limit that is known to be short is killed at it.
+        weights[causes.STOP] += 1.0 if stop is not None and delay is not None and stop < delay else 0.0
     if context.removed_later(ending.target, ending.at_us + DRAIN_SLACK.us):
         for cause in _ENDS:
             weights[cause] -= 2 * _MOST

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from keepalign.errors import ReadError
 from keepalign.logs._aws_errors import Asked
-from keepalign.logs.session import AwsOptions, partition, raw
+from keepalign.logs.aws_options import AwsOptions
+from keepalign.logs.session import partition, raw
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody

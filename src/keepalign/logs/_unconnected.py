@@ -34,8 +34,9 @@ def not_connected(one: Seen, context: Context) -> Opinion:
         text = f"{took}: the balancer's limit of 10 s for TLS with a target (a connect gives 504)"
         return Opinion(causes.TLS, HIGH if tls else MEDIUM, (_UNKNOWN, text), (causes.CLOSED,))
     if elapsed > AT_ONCE.us:
-        text = f"{took}: too long for a refusal"
-        return Opinion(causes.CLOSED, LOW, (_UNKNOWN, text), (causes.TLS, causes.REFUSED))
+        text = f"{took}: long for a refusal; a SYN that is lost is sent again after 1 s, 3 s and 7 s"
+        cause, other = (causes.TLS, causes.REFUSED) if tls else (causes.REFUSED, causes.TLS)
+        return Opinion(cause, LOW, (_UNKNOWN, text), (other, causes.CLOSED))
     return _at_once(one, context, f"{took}: at once", tls=tls)
 
 

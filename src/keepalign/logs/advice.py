@@ -8,15 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from keepalign.logs import causes
+from keepalign.logs._classic import is_classic
 from keepalign.logs.causes import CAUSES
 from keepalign.logs.known import Advice, Configured, Known
-from keepalign.logs.mitigations import DELAY_MOST, GROUP_ARN, Names, mitigation_of, named
+from keepalign.logs.mitigations import DELAY_MOST, GROUP_ARN, IDLE_DEFAULT, Names, mitigation_of, named
 from keepalign.model.diagnosis import CauseGroup, Remedy, TargetLife
+from keepalign.model.finding import Mitigation
 from keepalign.model.observation import Timers
 from keepalign.rules._rule import margin_over, nice
 from keepalign.units import Duration, Instant
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_SECOND: Final = Duration.of(s=1)
 
 _ORDER: Final[Mapping[str, tuple[str, ...]]] = {
     causes.KEEP_ALIVE: (
@@ -53,17 +57,23 @@ def advised(
     configured = known.configured.advice(group.cause, arns) if known.configured is not None else Advice()
     cause = CAUSES[group.cause]
     names = Names.of(arns, balancer)
+    # `aws elbv2` and the ALB's table know no Classic Load Balancer.
+    classic = is_classic(group.example.row)
+    if configured.mitigation is not None:
+        mitigation: Mitigation | None = named(configured.mitigation, names)
+    else:
+        mitigation = mitigation_of(group, timers, longest, names, lives)
     return replace(
         group,
         meaning=_filled(cause.meaning, timers),
         cure=_filled(cause.cure, timers),
-        remedies=configured.remedies or _remedies(group.cause, timers, longest),
-        mitigation=named(configured.mitigation, names)
-        if configured.mitigation is not None
-        else mitigation_of(group, timers, longest, names, lives),
+        remedies=configured.remedies
+        or _remedies(group.cause, timers, longest)
+        or _seen_limit(group.cause, group.example.row.target_time),
+        mitigation=mitigation if not classic else None,
         order=configured.order or _ORDER.get(group.cause, ()),
-        next_steps=_next_steps(group.cause, timers, names, known.configured),
-        query=_query(group, arns),
+        next_steps=_next_steps(group.cause, timers, names, known.configured, classic=classic),
+        query="" if classic else _query(group, arns),
     )
 
 
@@ -83,8 +93,18 @@ def _remedies(slug: str, timers: Timers, longest: Duration | None) -> tuple[Reme
         now = f" (now {timers.keep_alive})" if timers.keep_alive is not None else ""
         what = f"raise the targets' keep-alive timeout above {idle}, to {value}{now}"
         return (Remedy(what, "", value, str(timers.keep_alive or "")),)
+    if slug in (causes.KEEP_ALIVE, causes.MARGIN_THIN):
+        value = nice(IDLE_DEFAULT + margin_over(IDLE_DEFAULT))
+        what = (
+            "raise the targets' keep-alive timeout above the balancer's idle timeout, to"
+            f" {value} where that is the default of {IDLE_DEFAULT}"
+        )
+        return (Remedy(what, "", None, str(timers.keep_alive or "")),)
     if slug == causes.LB_IDLE and idle is not None:
-        what = f"raise the balancer's idle_timeout above the application's longest silence (now {idle})"
+        what = (
+            f"raise the balancer's idle_timeout (now {idle}) above the application's longest silence, and the"
+            " targets' keep-alive timeout before it"
+        )
         return (Remedy(what, "idle_timeout", None, str(idle)),)
     if slug == causes.DRAIN and longest is not None:
         value = min(nice(longest + margin_over(longest)), DELAY_MOST)
@@ -94,7 +114,29 @@ def _remedies(slug: str, timers: Timers, longest: Duration | None) -> tuple[Reme
     return ()
 
 
-def _next_steps(slug: str, timers: Timers, names: Names, configured: Configured | None) -> tuple[str, ...]:
+def _seen_limit(slug: str, wait: Duration | None) -> tuple[Remedy, ...]:
+    """A timer of the target that nobody stated, with the value that its errors show."""
+    if wait is None or wait < _SECOND:
+        return ()
+    match slug:
+        case causes.PROXY_READ:
+            what = "the proxy's limit (nginx proxy_read_timeout, Apache ProxyTimeout or Timeout"
+            over, early = "the application's longest silence", _SECOND.us // 2
+        case causes.APP_IDLE:
+            what = "the server's own limit (Node requestTimeout or a socket timeout, Go WriteTimeout"
+            over, early = "the longest request", _SECOND.us // 2
+        case causes.WORKER:
+            # It strikes up to 1.2 s late, hardly ever early.
+            what, over, early = "the worker's limit (gunicorn timeout", "the longest request", 20_000
+        case _:
+            return ()
+    seen = str(Duration((wait.us + early) // _SECOND.us * _SECOND.us))
+    return (Remedy(f"raise {what}; {seen}, as the errors show) above {over}", "", None, seen),)
+
+
+def _next_steps(
+    slug: str, timers: Timers, names: Names, configured: Configured | None, *, classic: bool
+) -> tuple[str, ...]:
     steps = [f"keepalign explain {slug}"]
     if CAUSES[slug].in_check:
         idle = timers.idle_timeout
@@ -105,27 +147,41 @@ def _next_steps(slug: str, timers: Timers, names: Names, configured: Configured 
             steps += [f"keepalign fix {configured.source}", f"keepalign prove {configured.source}"]
         else:
             steps.append(f"keepalign check PATH{in_front}")
-    elif slug == causes.NO_TARGETS:
+    elif slug in (causes.NO_TARGETS, causes.REFUSED, causes.CONNECT_TIMEOUT) and not classic:
         steps.append(f"aws elbv2 describe-target-health --target-group-arn {names.group}{names.region}")
     return tuple(steps)
 
 
+_QUICK: Final = (
+    "elb_status_code = 502 AND target_status_code = '-'\n  AND target_processing_time BETWEEN 0 AND 0.1"
+)
+_CUT: Final = "elb_status_code = 502 AND target_status_code = '-'\n  AND target_processing_time > 0.1"
+_SILENT: Final = "elb_status_code = 504 AND target_status_code = '-'\n  AND request_processing_time >= 0"
+_UNREACHED: Final = "request_processing_time = -1 AND target_processing_time = -1\n  AND target_ip <> '-'"
+_ITS_OWN: Final = "elb_status_code >= 500\n  AND target_status_code = CAST(elb_status_code AS varchar)"
 _SIGNATURES: Final[Mapping[str, str]] = {
-    causes.KEEP_ALIVE: "elb_status_code = 502 AND target_status_code = '-'\n"
+    causes.KEEP_ALIVE: _QUICK,
+    causes.MARGIN_THIN: _QUICK,
+    causes.LB_IDLE: _SILENT,
+    causes.SYNC_WORKER: _SILENT,
+    causes.HELD_WORKERS: _SILENT,
+    causes.CONNECT_TIMEOUT: f"elb_status_code = 504\n  AND {_UNREACHED}",
+    causes.REFUSED: f"elb_status_code = 502\n  AND {_UNREACHED}",
+    causes.TLS: f"elb_status_code = 502\n  AND {_UNREACHED}",
+    causes.NO_PRESTOP: f"elb_status_code IN (502, 504)\n  AND {_UNREACHED}",
+    causes.CLOSED: _CUT,
+    causes.DRAIN: _CUT,
+    causes.STOP: _CUT,
+    causes.NO_GRACE: _CUT,
+    causes.GENERATED: _ITS_OWN,
+    causes.PROXY_READ: f"{_ITS_OWN}\n  AND target_processing_time >= 1",
+    causes.WORKER: "elb_status_code IN (500, 502) AND target_processing_time >= 1",
+    causes.APP_IDLE: "elb_status_code IN (500, 502) AND target_processing_time >= 1",
+    causes.PROXY_IDLE: "elb_status_code = 502 AND target_status_code = '502'\n"
     "  AND target_processing_time BETWEEN 0 AND 0.1",
-    causes.MARGIN_THIN: "elb_status_code = 502 AND target_status_code = '-'\n"
-    "  AND target_processing_time BETWEEN 0 AND 0.1",
-    causes.LB_IDLE: "elb_status_code = 504 AND target_status_code = '-'\n  AND request_processing_time >= 0",
-    causes.CONNECT_TIMEOUT: "elb_status_code = 504\n"
-    "  AND request_processing_time = -1 AND target_processing_time = -1",
-    causes.REFUSED: "elb_status_code = 502\n"
-    "  AND request_processing_time = -1 AND target_processing_time = -1",
-    causes.CLOSED: "elb_status_code = 502 AND target_status_code = '-'\n  AND target_processing_time > 0.1",
-    causes.DRAIN: "elb_status_code = 502 AND target_status_code = '-'\n  AND target_processing_time > 0.1",
-    causes.GENERATED: "elb_status_code >= 500\n  AND target_status_code = CAST(elb_status_code AS varchar)",
-    causes.PROXY_READ: "elb_status_code IN (502, 504)\n"
-    "  AND target_status_code = CAST(elb_status_code AS varchar)",
-    causes.WORKER: "elb_status_code = 500 AND target_status_code = '500'\n  AND target_processing_time > 1",
+    causes.MALFORMED: "elb_status_code = 502 AND target_processing_time >= 0",
+    causes.LAMBDA: "elb_status_code IN (502, 504) AND lambda_error_reason <> '-'",
+    causes.LB_REFUSED: "elb_status_code >= 400 AND target_status_code = '-'",
     causes.NO_TARGETS: "elb_status_code = 503 AND target_ip = '-'",
     causes.CLIENT: "elb_status_code = 460",
     causes.CLIENT_SLOW: "elb_status_code = 408",

@@ -19,7 +19,9 @@ from typing import Final
 
 from keepalign.errors import KeepalignError, NoAccess, ReadError, UsageError
 from keepalign.logs._aws_errors import Asked, code_of, denied
-from keepalign.logs.session import AwsOptions, CamelRecord, Record, ask, pages
+from keepalign.logs._ecs_answers import Defined, Event, Service, Services, Task, TaskArns, Tasks
+from keepalign.logs.aws_options import AwsOptions
+from keepalign.logs.session import Record, ask, pages
 from keepalign.model.observation import Deployment, Saw, Testimony, Timers
 from keepalign.units import Duration, Instant
 
@@ -72,105 +74,6 @@ class Live:
     notes: list[str] = field(default_factory=list)
 
 
-class _Event(CamelRecord):
-    created_at: datetime
-    message: str
-
-
-class _Target(CamelRecord):
-    target_group_arn: str = ""
-    container_name: str = ""
-
-
-class _Service(CamelRecord):
-    status: str = ""
-    task_definition: str = ""
-    launch_type: str = ""
-    load_balancers: tuple[_Target, ...] = ()
-    events: tuple[_Event, ...] = ()
-
-
-class _Failure(CamelRecord):
-    reason: str = ""
-
-
-class _Services(CamelRecord):
-    services: tuple[_Service, ...] = ()
-    failures: tuple[_Failure, ...] = ()
-
-
-class _TaskArns(CamelRecord):
-    task_arns: tuple[str, ...] = ()
-
-
-class _Detail(CamelRecord):
-    name: str = ""
-    value: str = ""
-
-
-class _Attachment(CamelRecord):
-    details: tuple[_Detail, ...] = ()
-
-
-class _Interface(CamelRecord):
-    private_ipv4_address: str = ""
-    ipv6_address: str = ""
-
-
-class _Container(CamelRecord):
-    name: str = ""
-    exit_code: int | None = None
-    reason: str = ""
-    network_interfaces: tuple[_Interface, ...] = ()
-
-
-class _TaskOf(CamelRecord):
-    task_arn: str
-    attachments: tuple[_Attachment, ...] = ()
-    containers: tuple[_Container, ...] = ()
-    stop_code: str = ""
-    stopped_reason: str = ""
-    stopping_at: datetime | None = None
-    execution_stopped_at: datetime | None = None
-    stopped_at: datetime | None = None
-
-    @property
-    def id(self) -> str:
-        """Without dashes, as in events."""
-        return self.task_arn.rpartition("/")[2].replace("-", "")
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Private ones; none for tasks on the network of their instance."""
-        found = [
-            one.value
-            for attachment in self.attachments
-            for one in attachment.details
-            if one.name in ("privateIPv4Address", "privateIPv6Address")
-        ]
-        for container in self.containers:
-            for card in container.network_interfaces:
-                found += [card.private_ipv4_address, card.ipv6_address]
-        return tuple(dict.fromkeys(address for address in found if address))
-
-
-class _Tasks(CamelRecord):
-    tasks: tuple[_TaskOf, ...] = ()
-
-
-class _Stop(CamelRecord):
-    name: str = ""
-    stop_timeout: int | None = None
-
-
-class _Definition(CamelRecord):
-    container_definitions: tuple[_Stop, ...] = ()
-
-
-class _Defined(CamelRecord):
-    task_definition: _Definition
-
-
 class _Attribute(Record):
     key: str = ""
     value: str = ""
@@ -207,7 +110,7 @@ def service(name: str, options: AwsOptions) -> Live:
     place = f"ECS service {name}"
     found = _described(cluster, short, place, options)
     live = Live()
-    tasks: list[_TaskOf] = []
+    tasks: list[Task] = []
     try:
         tasks = list(_stopped_tasks(cluster, short, place, options))
     except NoAccess as error:
@@ -223,14 +126,9 @@ def service(name: str, options: AwsOptions) -> Live:
     return live
 
 
-def service_deployments(name: str, options: AwsOptions) -> tuple[Deployment, ...]:
-    """Only the deployments of `service`. Raises: as it does."""
-    return service(name, options).deployments
-
-
-def _described(cluster: str, short: str, place: str, options: AwsOptions) -> _Service:
+def _described(cluster: str, short: str, place: str, options: AwsOptions) -> Service:
     asked = Asked("ecs:DescribeServices", place)
-    answer = ask("ecs", "describe_services", options, _Services, asked, cluster=cluster, services=[short])
+    answer = ask("ecs", "describe_services", options, Services, asked, cluster=cluster, services=[short])
     if not answer.services:
         reason = answer.failures[0].reason if answer.failures else "MISSING"
         hint = f"aws ecs list-services --cluster {cluster} names those that there are; is --region right?"
@@ -238,20 +136,20 @@ def _described(cluster: str, short: str, place: str, options: AwsOptions) -> _Se
     return answer.services[0]
 
 
-def _stopped_tasks(cluster: str, short: str, place: str, options: AwsOptions) -> Iterable[_TaskOf]:
+def _stopped_tasks(cluster: str, short: str, place: str, options: AwsOptions) -> Iterable[Task]:
     asked = Asked("ecs:ListTasks", place)
     arns: list[str] = []
     where = {"cluster": cluster, "serviceName": short, "desiredStatus": "STOPPED"}
-    for page in pages("ecs", "list_tasks", options, _TaskArns, asked, **where):
+    for page in pages("ecs", "list_tasks", options, TaskArns, asked, **where):
         arns += page.task_arns
     asked = Asked("ecs:DescribeTasks", place)
     for start in range(0, len(arns), _TASKS):
         some = arns[start : start + _TASKS]
-        yield from ask("ecs", "describe_tasks", options, _Tasks, asked, cluster=cluster, tasks=some).tasks
+        yield from ask("ecs", "describe_tasks", options, Tasks, asked, cluster=cluster, tasks=some).tasks
 
 
 def deployments_of(
-    place: str, events: Sequence[_Event], tasks: Sequence[_TaskOf]
+    place: str, events: Sequence[Event], tasks: Sequence[Task]
 ) -> tuple[tuple[Deployment, ...], int]:
     """When targets were taken out, by the service's events and its stopped tasks, and of how many tasks the
     addresses are not known.
@@ -280,7 +178,7 @@ def deployments_of(
     return tuple(sorted(found, key=lambda one: (one.at, one.removed))), unknown
 
 
-def _deployment(at: Instant, place: str, task: _TaskOf) -> Deployment:
+def _deployment(at: Instant, place: str, task: Task) -> Deployment:
     why = task.stopped_reason or task.stop_code or "stopped"
     killed = [one.name for one in task.containers if one.exit_code == _KILLED]
     end = (
@@ -289,7 +187,7 @@ def _deployment(at: Instant, place: str, task: _TaskOf) -> Deployment:
     return Deployment(at, task.addresses, f"{place}, task {task.id[:8]}: {why[:150]}{end}")
 
 
-def testimonies_of(place: str, tasks: Sequence[_TaskOf]) -> tuple[Testimony, ...]:
+def testimonies_of(place: str, tasks: Sequence[Task]) -> tuple[Testimony, ...]:
     """Containers that ended without being asked to; `line` counts the stopped tasks."""
     found = []
     for number, task in enumerate(tasks, 1):
@@ -311,14 +209,14 @@ def testimonies_of(place: str, tasks: Sequence[_TaskOf]) -> tuple[Testimony, ...
     return tuple(sorted(found, key=lambda one: (one.at, one.line)))
 
 
-def _stop_timers(found: _Service, place: str, options: AwsOptions, notes: list[str]) -> dict[str, Timers]:
+def _stop_timers(found: Service, place: str, options: AwsOptions, notes: list[str]) -> dict[str, Timers]:
     """The stop timeout of the container behind each target group."""
     if not found.load_balancers or not found.task_definition:
         return {}
     asked = Asked("ecs:DescribeTaskDefinition", place)
     try:
         defined = ask(
-            "ecs", "describe_task_definition", options, _Defined, asked, taskDefinition=found.task_definition
+            "ecs", "describe_task_definition", options, Defined, asked, taskDefinition=found.task_definition
         )
     except NoAccess as error:
         notes.append(_without(error, "the stop timeout"))

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from keepalign.errors import KeepalignError, NothingToRead, ReadError
+from keepalign.logs.aws_options import AwsOptions
 from keepalign.logs.blocks import Unpacked, pieces
 from keepalign.logs.known import Configured
 from keepalign.logs.objects import REJECTS_SHOWN, Kind, LogObject, Scanned, kind_by_name
-from keepalign.logs.session import AwsOptions
+from keepalign.logs.sources import kind_of
 from keepalign.model.observation import Deployment, Evidence, HealthCheck, LogRow, Rejected, Testimony, Timers
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def beside(
             deployments += said.deployments
             testimonies += said.testimonies
             found.notes += said.notes
+            if not said.deployments:
+                found.notes.append(f"ECS service {name}: its events tell of no target that was taken out")
         if given.live:
             seen = {(elb, group) for one in scanned for elb, _, group in one.groups if group not in ("", "-")}
             said = aws.balancer_timers(seen, given.aws)
@@ -171,7 +174,8 @@ def _account(statement: Statement) -> str:
     rejected = f", {statement.rejected_lines} not understood" if statement.rejected_lines else ""
     first = statement.rejected[0] if statement.rejected else None
     where = f" (the first: line {first.line}: {first.reason})" if first is not None else ""
-    return f"{statement.name}: {statement.lines:,} lines of a witness{rejected}{where}"
+    lines = f"{statement.lines:,} line{'' if statement.lines == 1 else 's'}"
+    return f"{statement.name}: {lines} of a witness{rejected}{where}"
 
 
 def _read_beside(objects: Iterable[LogObject], found: Beside) -> list[HealthCheck]:
@@ -181,13 +185,14 @@ def _read_beside(objects: Iterable[LogObject], found: Beside) -> list[HealthChec
     checks: list[HealthCheck] = []
     handshakes = Handshakes()
     for one in objects:
-        kind = kind_by_name(one.name) or Kind.HEALTH
-        account = Scanned(one.name, kind, one.size)
+        account = Scanned(one.name, kind_by_name(one.name) or Kind.OTHER, one.size)
         found.scanned.append(account)
         try:
+            if account.kind is Kind.OTHER:
+                account.kind = kind_of(one)
             unpacked = Unpacked(pieces(one.opener, one.name, account.notes))
             stream = cast("BinaryIO", io.BufferedReader(unpacked))
-            if kind is Kind.CONNECTION:
+            if account.kind is Kind.CONNECTION:
                 for item in connections(stream, file=one.name):
                     if not isinstance(item, Rejected):
                         handshakes.add(item)
@@ -197,8 +202,9 @@ def _read_beside(objects: Iterable[LogObject], found: Beside) -> list[HealthChec
                     if not isinstance(check, Rejected) and len(checks) < MOST_CHECKS:
                         checks.append(check)
                     _count(check, account)
-        except ReadError as error:
-            found.notes.append(f"{one.name}: not read: {error.message}")
+        except (ReadError, OSError) as error:
+            why = error.message if isinstance(error, ReadError) else error.strerror
+            found.notes.append(f"{one.name}: not read: {why}")
         found.notes += account.notes
     found.notes += handshakes.sentences()
     return checks

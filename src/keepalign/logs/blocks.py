@@ -15,6 +15,8 @@ from typing import BinaryIO, Final, Protocol, cast
 GZIP: Final = b"\x1f\x8b"
 LONGEST: Final = 1 << 20
 """Bytes of one line. An ALB takes 64 KB of headers at most (ALB guide, "Quotas")."""
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+"""What PowerShell's `>` begins a file with."""
 PIECE: Final = 1 << 13
 """Stored bytes that are inflated at once: to some 60 KB, at most to 8 MB."""
 _PLAIN: Final = 1 << 16
@@ -92,6 +94,13 @@ def blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
             skipping = True
     if tail:
         yield tail
+
+
+def encoding_note(head: bytes, name: str) -> list[str]:
+    """That it is UTF-16, of which no line can be read, and what to do; nothing for what begins otherwise."""
+    if not head.startswith(_UTF_16):
+        return []
+    return [f"{name}: this is UTF-16, an access log is ASCII: convert it with iconv -f UTF-16 -t UTF-8"]
 
 
 class Unpacked(io.RawIOBase):

@@ -49,6 +49,7 @@ class _Entry(msgspec.Struct, array_like=True):
     blank: int
     rejected: list[tuple[int, int, str, str]]
     rejected_lines: int
+    foreign: int
     counts: list[tuple[str, int, str, str, str, int]]
     groups: list[tuple[str, str, str]]
     notes: list[str]
@@ -136,7 +137,8 @@ class Cache:
         return _file(place, "parquet")
 
     def _place(self, obj: LogObject) -> Path | None:
-        if not obj.tag:
+        # A name that is no UTF-8 cannot be kept in an entry.
+        if not obj.tag or not _is_utf8(obj.name):
             return None
         name = obj.name if "://" in obj.name else str(Path(obj.name).absolute())
         key = hashlib.sha256(
@@ -173,6 +175,14 @@ class Cache:
             with contextlib.suppress(OSError):
                 known = path.stat()
                 yield known.st_mtime_ns, known.st_size, path
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _file(place: Path, ending: str) -> Path:
@@ -222,6 +232,7 @@ def _entry(obj: LogObject, scanned: Scanned, size: int, crc: int) -> _Entry:
         scanned.blank,
         [(one.line, one.column, one.reason, one.text) for one in scanned.rejected],
         scanned.rejected_lines,
+        scanned.foreign,
         [(*key, count) for key, count in scanned.counts.items()],
         sorted(scanned.groups),
         scanned.notes,
@@ -243,6 +254,7 @@ def _scanned(entry: _Entry, obj: LogObject, part: str) -> Scanned:
         blank=entry.blank,
         rejected=[Rejected(obj.name, *one) for one in entry.rejected],
         rejected_lines=entry.rejected_lines,
+        foreign=entry.foreign,
         counts={row[:5]: row[5] for row in entry.counts},
         groups=set(entry.groups),
         part=part,

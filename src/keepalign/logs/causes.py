@@ -60,8 +60,8 @@ CAUSES: Final[Mapping[str, LogCause]] = {
     ),
     LB_IDLE: LogCause(
         "the target took the request and stayed silent until the balancer's {idle} was over.",
-        "raise the balancer's idle_timeout above the longest silence of the application, or make the"
-        " application answer sooner; then the targets' keep-alive has to be raised first.",
+        "make the application answer sooner; or raise the targets' keep-alive timeout, and after that the"
+        " balancer's idle_timeout, above the longest silence of the application.",
         "does the target's own log show a request to {path} that took longer than the balancer's idle"
         " timeout? `keepalign check PATH --longest-silence 90s` with your time compares the two.",
         in_check=True,

@@ -16,7 +16,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 from keepalign.logs import alb
 from keepalign.logs._opinion import brief, s
-from keepalign.logs.formats import field_records
+from keepalign.logs.formats import records
 from keepalign.model.observation import Rejected
 from keepalign.units import Duration, Instant
 
@@ -67,13 +67,7 @@ def connections(stream: BinaryIO, *, file: str) -> Iterator[Connection | Rejecte
     Args:
         stream: after gzip is taken off; lines of text, or JSON in any of the wrappings of vended logs.
     """
-    for item in field_records(stream, FIELDS, file=file):
-        if isinstance(item, Rejected):
-            yield item
-            continue
-        number, values, text = item
-        found = _connection(values)
-        yield Rejected(file, number, 1, found, text) if isinstance(found, str) else found
+    return records(stream, FIELDS, _connection, file=file)
 
 
 def _connection(values: Mapping[str, str]) -> Connection | str:

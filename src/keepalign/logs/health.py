@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final
 
 from keepalign.logs import alb
-from keepalign.logs.formats import field_records
+from keepalign.logs.formats import records
 from keepalign.model.observation import HealthCheck, Rejected
 
 FIELDS: Final = (
@@ -34,13 +34,7 @@ def health_checks(stream: BinaryIO, *, file: str) -> Iterator[HealthCheck | Reje
     Args:
         stream: after gzip is taken off; lines of text, or JSON in any of the wrappings of vended logs.
     """
-    for item in field_records(stream, FIELDS, file=file):
-        if isinstance(item, Rejected):
-            yield item
-            continue
-        number, values, text = item
-        found = _check(values)
-        yield Rejected(file, number, 1, found, text) if isinstance(found, str) else found
+    return records(stream, FIELDS, _check, file=file)
 
 
 def _check(values: Mapping[str, str]) -> HealthCheck | str:

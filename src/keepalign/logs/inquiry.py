@@ -11,12 +11,11 @@ from typing import BinaryIO, Final, Protocol
 
 from keepalign.errors import UsageError
 from keepalign.logs import sources
+from keepalign.logs.aws_options import Athena
 from keepalign.logs.beside import Beside, Given, beside
 from keepalign.logs.blocks import GZIP
 from keepalign.logs.cache import Cache
-from keepalign.logs.diagnosis import scanned_of
 from keepalign.logs.engines import Judgement
-from keepalign.logs.engines._athena_api import Athena
 from keepalign.logs.engines.local import (
     Job,
     Kept,
@@ -29,7 +28,7 @@ from keepalign.logs.engines.local import (
     whole,
 )
 from keepalign.logs.objects import Kind, LogObject, Scanned, Skipped, kind_by_name
-from keepalign.logs.paste import Reading
+from keepalign.logs.paste import Reading, scanned_of
 from keepalign.logs.rows import RowWriter
 from keepalign.logs.tally import Tally
 from keepalign.logs.wanted import Wanted

@@ -150,8 +150,13 @@ def _lines(number: int) -> str:
     return f"{number} lines" if number > 1 else "one line"
 
 
+_NAMES: Final = {"keep_alive": "keep-alive timeout", "proxy_read": "proxy's read timeout"}
+
+
 def _told(timers: Timers) -> str:
     known = [(name, getattr(timers, name)) for name in Timers.__slots__]
     return ", ".join(
-        f"{name.replace('_', ' ')} {value}" for name, value in known if isinstance(value, Duration)
+        f"{_NAMES.get(name, name.replace('_', ' '))} {value}"
+        for name, value in known
+        if isinstance(value, Duration)
     )

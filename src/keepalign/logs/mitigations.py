@@ -12,7 +12,7 @@ from typing import Final
 
 from keepalign.logs import causes
 from keepalign.model.diagnosis import CauseGroup, TargetLife
-from keepalign.model.finding import Mitigation
+from keepalign.model.finding import Confidence, Mitigation
 from keepalign.model.observation import Timers
 from keepalign.rules import _aws
 from keepalign.rules._rule import margin_over, nice
@@ -30,6 +30,8 @@ _ONE_TARGET: Final = 10
 """Errors of one target, four fifths of all, from which on taking it out is worth a thought."""
 _SPARE: Final = 3
 """Targets that there are at least, so that one can be spared."""
+_FEW: Final = 0.1
+"""Requests cut by the idle timeout, for each error that a shorter one would end, up to which that helps."""
 _LATELY: Final = 5
 """Minutes before the log's end in which a target was seen that is still there."""
 
@@ -95,14 +97,18 @@ def mitigation_of(
         case causes.KEEP_ALIVE:
             kept = keep if keep is not None else _SHORT
             value = _below(kept)
-            if value is None:
+            if value is None or value >= (idle or IDLE_DEFAULT):
+                return None
+            if keep is None and group.confidence is not Confidence.HIGH:
+                # A guess at the cause and a guess at the timer do not make a command.
                 return None
             cost = f"every response silent for {value} or longer ends in a 504 of the balancer."
             if keep is None:
                 cost += f" It helps where targets keep idle connections for {kept} or longer."
             return _set_idle(names, value, idle, cost)
-        case causes.LB_IDLE:
-            value = min(nice((idle or IDLE_DEFAULT) * 2), _IDLE_MOST)
+        case causes.LB_IDLE if idle is not None and idle < _IDLE_MOST:
+            # Of an idle timeout that is not known, any value could be a shorter one.
+            value = min(nice(idle * 2), _IDLE_MOST)
             cost = (
                 f"slow requests hold their connections and workers for up to {value}, and idle connections"
                 " are re-used for as long: targets that close theirs sooner make more 502s."
@@ -131,18 +137,35 @@ def named(mitigation: Mitigation, names: Names) -> Mitigation:
 
 
 def not_both(groups: Sequence[CauseGroup]) -> tuple[CauseGroup, ...]:
-    """`groups` without a mitigation that takes back that of a more frequent cause."""
+    """`groups` without an idle timeout that helps against one cause and makes more of another.
+
+    A shorter one ends more of the answers that are waited for, a longer one keeps more connections that
+    targets close.
+    """
+    numbers = {group.cause: group.number for group in groups}
+    stale, cut = numbers.get(causes.KEEP_ALIVE, 0), numbers.get(causes.LB_IDLE, 0)
     found: list[CauseGroup] = []
-    first = ""
     for group in groups:
-        told = group
-        if group.mitigation is not None and _IDLE in group.mitigation.command:
-            if first:
-                cost = f"nothing without a deploy: another idle timeout would undo what helps against {first}"
-                told = replace(group, mitigation=Mitigation("", cost, ""))
-            first = first or group.cause
-        found.append(told)
+        told = group.mitigation
+        if told is not None and _IDLE in told.command:
+            if group.cause != causes.LB_IDLE and cut:
+                told = _with_slow_ones(told, cut, group.number)
+            elif group.cause == causes.LB_IDLE and stale > group.number:
+                why = f"a longer idle timeout would make more of what is {causes.KEEP_ALIVE}"
+                told = Mitigation("", f"nothing without a deploy: {why}", "")
+        found.append(replace(group, mitigation=told))
     return tuple(found)
+
+
+def _with_slow_ones(mitigation: Mitigation, cut: int, number: int) -> Mitigation:
+    """A shorter idle timeout, where `cut` requests were silent for the whole of the present one."""
+    waits = f"{cut:,} request{'s' if cut > 1 else ''} waited for the whole idle timeout"
+    if cut >= _FEW * number:
+        return Mitigation(
+            "", f"nothing without a deploy: {waits} already, and a shorter one would cut more", ""
+        )
+    cost = f"{mitigation.cost.rstrip('.')}. This log has such: {waits}."
+    return replace(mitigation, cost=cost)
 
 
 def _below(keep: Duration) -> Duration | None:
@@ -178,6 +201,6 @@ def _without_one_target(group: CauseGroup, names: Names, lives: Sequence[TargetL
     return names.mitigation(
         f"aws elbv2 deregister-targets {which}",
         f"one target of {len(there)} less to carry the load; its running requests have the deregistration"
-        " delay to finish.",
+        " delay to finish. ECS starts no other in its place, unless the task is stopped too.",
         f"aws elbv2 register-targets {which}",
     )

@@ -90,6 +90,7 @@ class Scanned:
         kind: by its content where the name says nothing.
         errors: lines to judge. fine: lines that are no error.
         part: file with the error lines; empty when there are none. See `logs.parts`.
+        foreign: of the rejected lines, records of other logs of a balancer (`formats.OTHER_LOGS`).
         rows: instead of `part`, for what was pasted.
         notes: a gzip member that broke off, and the like.
         least, most: minutes since the epoch of the first and the last line; None without lines.
@@ -105,6 +106,7 @@ class Scanned:
     continued: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     rejected_lines: int = 0
+    foreign: int = 0
     counts: Counts = field(default_factory=dict)
     groups: Groups = field(default_factory=set)
     part: str = ""

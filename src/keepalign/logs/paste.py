@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Final
 
 from keepalign.logs import alb
+from keepalign.logs.objects import Kind, Scanned
 from keepalign.model.observation import LogRow, Rejected
 
 _START: Final = re.compile(
@@ -27,6 +28,7 @@ _TYPELESS: Final = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z app/", re.ASCII)
 
 _PIECES: Final = 64
 """Lines that one log line may be spread over: a User-Agent of 8 KB at 80 columns would need more."""
+_MINUTE_US: Final = 60_000_000
 _WAYS: Final = 2
 """Ways to join that are followed at once for each number of fields they come to."""
 
@@ -209,3 +211,31 @@ def _why_not(line: str) -> tuple[int, str]:
         reason = "a log line of another kind (Classic Load Balancer, connection log?); ALB lines begin"
         return match.start() + 1, f"{reason} with a type and a time"
     return 1, "no type and time of an ALB access log line in it"
+
+
+def scanned_of(reading: Reading, name: str, *, size: int = 0) -> Scanned:
+    """What was pasted, as one object, its error rows in it."""
+    errors = [row for row in reading.rows if row.to_judge]
+    scanned = Scanned(
+        name=name,
+        kind=Kind.ALB,
+        size=size,
+        lines=reading.lines,
+        errors=len(errors),
+        fine=len(reading.rows) - len(errors),
+        blank=reading.blank,
+        continued=reading.continued,
+        rejected=list(reading.rejected),
+        rejected_lines=len(reading.rejected),
+        rows=errors,
+    )
+    for row in reading.rows:
+        minute, target = row.time.us // _MINUTE_US, row.target or "-"
+        key = row.elb, minute, target, _status(row.elb_status), _status(row.target_status)
+        scanned.counts[key] = scanned.counts.get(key, 0) + 1
+        scanned.groups.add((row.elb, target, row.target_group or "-"))
+    return scanned
+
+
+def _status(status: int | None) -> str:
+    return "-" if status is None else f"{status:03d}"

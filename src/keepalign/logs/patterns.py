@@ -93,7 +93,7 @@ def _burst(errors: Minutes, requests: Minutes) -> Pattern | None:
     minutes = until - at + errors.width
     return Pattern(
         When.BURST,
-        f"one burst: {number} of {total} within {_minutes(minutes)} from {_clock(at)} UTC on",
+        f"one burst: {number:,} of {total:,} within {_minutes(minutes)} from {_clock(at)} UTC on",
     )
 
 
@@ -113,7 +113,7 @@ def _with_deployments(errors: Minutes, requests: Minutes, deployments: Sequence[
     beside = f", which saw {percent(usual)} of the requests" if usual is not None else ""
     how = "known" if all(one.known for one in deployments) else "inferred"
     which = f"{hit} of {len(spans)} {how} deployments" if len(spans) > 1 else f"the one {how} deployment"
-    return Pattern(When.DEPLOYS, f"with deployments: {inside} of {total} during {which}{beside}")
+    return Pattern(When.DEPLOYS, f"with deployments: {inside:,} of {total:,} during {which}{beside}")
 
 
 def _periodic(errors: Minutes) -> Pattern | None:
@@ -180,7 +180,7 @@ def _hours(errors: Minutes, requests: Minutes) -> Pattern | None:
     clock = f"{start:02d}:00 to {(start + length) % 24:02d}:00 UTC"
     return Pattern(
         When.HOURS,
-        f"at certain hours: {held} of {total} from {clock}, on {len(days)} days, with {percent(usual)} of"
+        f"at certain hours: {held:,} of {total:,} from {clock}, on {len(days)} days, with {percent(usual)} of"
         " the requests",
     )
 

@@ -20,8 +20,9 @@ from typing import Final
 from keepalign.errors import NothingToRead, ReadError, UsageError
 from keepalign.logs._aws_errors import Asked, code_of
 from keepalign.logs._s3_body import S3Opener
+from keepalign.logs.aws_options import AwsOptions
 from keepalign.logs.objects import Kind, LogObject, Skipped, kind_by_name
-from keepalign.logs.session import AwsOptions, Record, ask, pages, partition
+from keepalign.logs.session import Record, ask, pages, partition
 from keepalign.units import Duration, Instant
 
 SCHEME: Final = "s3://"

@@ -17,14 +17,15 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
+from io import FileIO
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, cast
 
-from keepalign.errors import ReadError
+from keepalign.errors import ReadError, UsageError
 from keepalign.logs import alb
-from keepalign.logs.blocks import LONGEST, Report, Unpacked, blocks, pieces
-from keepalign.logs.formats import alb_lines, sniff
+from keepalign.logs.blocks import LONGEST, Report, Unpacked, blocks, encoding_note, pieces
+from keepalign.logs.formats import OTHER_LOGS, alb_lines, sniff
 from keepalign.logs.objects import REJECTS_SHOWN, Kind, LogObject, Scanned
 from keepalign.logs.scanner import Key, Scanner, new_scanner
 from keepalign.model.observation import LogRow, Rejected
@@ -35,6 +36,7 @@ _HEAD: Final = 1 << 12
 """Bytes by which the kind is known."""
 _WAITING: Final = 1 << 18
 """Bytes of error lines that are packed at once."""
+_FOREIGN: Final = frozenset(OTHER_LOGS.values())
 _COUNTED: Final = (Kind.ALB, Kind.ALB_JSON, Kind.PARQUET, Kind.CLASSIC)
 _SECONDS: Final = rb"(?:\d{1,9}(?:\.\d{1,9})?|-1(?:\.0(?:00)?)?|-)"
 _BARE: Final = rb'[^ "][^ ]*+'
@@ -66,7 +68,8 @@ def scan(obj: LogObject, part: Path, *, kind: Kind | None, progress: Report | No
         kind: what the name says; None: the content decides. Access logs may also turn out to be JSON lines
             or Parquet whatever their name says. What is no access log is returned uncounted.
         progress: told the stored bytes that were read since it was last told.
-    Raises: ReadError: the object cannot be read, or DuckDB is missing for Parquet.
+    Raises: ReadError: the object cannot be read, or DuckDB is missing for Parquet. UsageError: there is no
+        room for the part.
     """
     notes: list[str] = []
     unpacked = pieces(obj.opener, obj.name, notes, progress)
@@ -75,6 +78,7 @@ def scan(obj: LogObject, part: Path, *, kind: Kind | None, progress: Report | No
         counter = _Counter(result, errors)
         try:
             head = _head(unpacked)
+            notes += encoding_note(head, obj.name)
             result.kind = _kind(head, kind)
             if result.kind in _COUNTED:
                 _count(obj, chain((head,), unpacked) if head else unpacked, counter)
@@ -101,9 +105,8 @@ def _kind(head: bytes, named: Kind | None) -> Kind:
     found = sniff(head) if head else Kind.ALB
     if named is Kind.ALB:
         return found if found in (Kind.ALB_JSON, Kind.PARQUET) else named
-    if found is Kind.OTHER and any(isinstance(alb.read_line(line), LogRow) for line in head.split(b"\n")):
-        return Kind.ALB
-    return found
+    # Somebody named it: then each line is told of, also where the first ones are something else.
+    return Kind.ALB if found is Kind.OTHER else found
 
 
 def _count(obj: LogObject, unpacked: Iterator[bytes], counter: _Counter) -> None:
@@ -172,6 +175,7 @@ class _Counter:
     def reject(self, rejected: Rejected) -> None:
         """Keeps the first ones, with what can be shown of their text."""
         self.result.rejected_lines += 1
+        self.result.foreign += rejected.reason in _FOREIGN
         if len(self.result.rejected) < REJECTS_SHOWN:
             text = rejected.text if len(rejected.text) <= SHOWN else rejected.text[:SHOWN] + "…"
             self.result.rejected.append(
@@ -273,11 +277,14 @@ def _packer() -> _Packer:
 
 
 class _Part:
-    """The file of error lines; there is none until there is one to write."""
+    """The file of error lines; there is none until there is one to write.
+
+    Raises: UsageError: there is no room for it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._packer: _Packer | None = None
         self._waiting: list[bytes] = []
         self._size = 0
@@ -288,8 +295,8 @@ class _Part:
     def __exit__(self, *_: object) -> None:
         self._pack()
         if self._file is not None and self._packer is not None:
-            with self._file:
-                self._file.write(self._packer.flush())
+            self._write(self._packer.flush())
+            self._close()
 
     def add(self, number: int, line: bytes) -> None:
         self._waiting.append(b"%d %b\n" % (number, line.replace(b"\n", b"\\x0a")))
@@ -300,12 +307,30 @@ class _Part:
     def _pack(self) -> None:
         if not self._waiting:
             return
-        if self._file is None or self._packer is None:
-            self._file = self._path.open("wb")
+        if self._packer is None:
             self._packer = _packer()
-        self._file.write(self._packer.compress(b"".join(self._waiting)))
+        self._write(self._packer.compress(b"".join(self._waiting)))
         self._waiting.clear()
         self._size = 0
+
+    def _write(self, data: bytes) -> None:
+        try:
+            if self._file is None:
+                # What a buffer holds back would fail only when it is closed.
+                self._file = FileIO(self._path, "wb")
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            self._waiting.clear()
+            self._close()
+            hint = "error lines are kept there meanwhile: set TMPDIR to a place with more room"
+            raise UsageError(f"{self._path.parent}: {error.strerror or error}", hint=hint) from error
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self._file = self._packer = None
 
 
 def _minute(text: bytes) -> int:

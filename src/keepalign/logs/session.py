@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -16,6 +15,7 @@ import msgspec
 
 from keepalign.errors import ReadError, UsageError
 from keepalign.logs._aws_errors import Asked, translated
+from keepalign.logs.aws_options import AwsOptions
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -26,15 +26,6 @@ _CONNECT_S: Final = 10
 _READ_S: Final = 60
 _ATTEMPTS: Final = 5
 """Tries of one request; with adaptive retries they wait longer the more the service throttles."""
-
-
-@dataclass(frozen=True, slots=True)
-class AwsOptions:
-    """`--profile`, `--region`, `--endpoint-url`; empty: boto3's own way to find it."""
-
-    profile: str = ""
-    region: str = ""
-    endpoint_url: str = ""
 
 
 def partition(region: str) -> str:

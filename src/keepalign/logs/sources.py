@@ -14,9 +14,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import BinaryIO, Final
 
 from keepalign.errors import ReadError
+from keepalign.logs.blocks import encoding_note
 from keepalign.logs.formats import sniff
 from keepalign.logs.objects import Kind, LogObject, Skipped, kind_by_name
 from keepalign.logs.paste import Reading, read
@@ -109,12 +111,16 @@ def _add_from_folder(name: str, seen: set[str], found: Found) -> bool:
     kind = kind_by_name(name)
     if kind is None and not name.lower().endswith(_SUFFIXES):
         return False
+    if Path(name).exists() and not Path(name).is_file():
+        # Whoever opens a pipe waits for its other end.
+        found.skipped.append(Skipped(name, "a pipe, a socket or a device"))
+        return True
     if kind is None and _EVENTS.fullmatch(Path(name).name):
         found.events.append(name)
         return True
     if kind is None:
         try:
-            kind = sniff(first_bytes(LocalFile(name)()))
+            kind = kind_of(LogObject(name, 0, "", LocalFile(name)))
         except ReadError as error:
             found.skipped.append(Skipped(name, error.message))
             return True
@@ -131,21 +137,24 @@ def _add(name: str, seen: set[str], found: Found) -> None:
     """Raises: ReadError: it cannot be read."""
     try:
         known = Path(name).stat()
+        real = str(Path(name).resolve())
+        if real in seen:
+            return
+        seen.add(real)
+        if not S_ISREG(known.st_mode):
+            # What was opened once and closed again may be lost, and its writer gone.
+            found.objects.append(LogObject(name, 0, "", LocalFile(name)))
+            return
         with Path(name).open("rb"):
             pass
     except OSError as error:
         raise ReadError(error.strerror or str(error), file=name) from error
-    real = str(Path(name).resolve())
-    if real in seen:
-        return
-    seen.add(real)
-    regular = Path(name).is_file()
-    tag = f"{known.st_size}-{known.st_mtime_ns}" if regular else ""
-    found.objects.append(LogObject(name, known.st_size if regular else 0, tag, LocalFile(name)))
+    tag = f"{known.st_size}-{known.st_mtime_ns}"
+    found.objects.append(LogObject(name, known.st_size, tag, LocalFile(name)))
 
 
 def first_bytes(stream: BinaryIO) -> bytes:
-    """The first few thousand, unpacked; `stream` is closed."""
+    """The first few thousand, unpacked; `stream` is closed. Raises: OSError: it cannot be read."""
     with stream:
         head = stream.read(_FIRST)
     if head[:2] != _GZIP:
@@ -158,24 +167,35 @@ def first_bytes(stream: BinaryIO) -> bytes:
 
 def kind_of(one: LogObject) -> Kind:
     """By the first bytes. Raises: ReadError."""
-    return sniff(first_bytes(one.opener()))
+    try:
+        return sniff(first_bytes(one.opener()))
+    except OSError as error:
+        raise ReadError(error.strerror or str(error), file=one.name) from error
 
 
 def is_plain(one: LogObject) -> bool:
     """Whether it is not packed. Raises: ReadError."""
-    with one.opener() as stream:
-        return stream.read(2) != _GZIP
+    try:
+        with one.opener() as stream:
+            return stream.read(2) != _GZIP
+    except OSError as error:
+        raise ReadError(error.strerror or str(error), file=one.name) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Standard:
-    """Standard input, from its beginning: what was looked at first, then the rest."""
+    """Standard input or a pipe, from its beginning: what was looked at first, then the rest.
+
+    Args:
+        owned: `rest` is closed when the reading ends.
+    """
 
     head: bytes
     rest: BinaryIO
+    owned: bool = False
 
     def __call__(self) -> BinaryIO:
-        return io.BufferedReader(_Chained(self.head, self.rest), 1 << 16)
+        return io.BufferedReader(_Chained(self.head, self.rest, owned=self.owned), 1 << 16)
 
 
 def head_of(stream: BinaryIO) -> tuple[bytes, bool]:
@@ -194,13 +214,17 @@ def read_stream(stream: BinaryIO, *, name: str, into: Reading) -> None:
     if buffered.peek(2)[:2] == _GZIP:
         read(_unzipped(buffered, name, into), file=name, into=into)
     else:
+        into.notes += encoding_note(buffered.peek(2), name)
         read(buffered, file=name, into=into)
 
 
 def read_file(path: str, into: Reading) -> None:
     """As read_stream(). Raises: ReadError: there is no such file, or it must not be read."""
-    with LocalFile(path)() as file:
-        read_stream(file, name=path, into=into)
+    try:
+        with LocalFile(path)() as file:
+            read_stream(file, name=path, into=into)
+    except OSError as error:
+        raise ReadError(error.strerror or str(error), file=path) from error
 
 
 def _unzipped(stream: BinaryIO, name: str, into: Reading) -> Iterator[bytes]:
@@ -214,10 +238,16 @@ def _unzipped(stream: BinaryIO, name: str, into: Reading) -> Iterator[bytes]:
 class _Chained(io.RawIOBase):
     """Bytes, then any object with read(): for a buffer that can look ahead."""
 
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+    def __init__(self, head: bytes, rest: BinaryIO, *, owned: bool = False) -> None:
         super().__init__()
         self._head = memoryview(head)
         self._rest = rest
+        self._owned = owned
+
+    def close(self) -> None:
+        if self._owned:
+            self._rest.close()
+        super().close()
 
     def readable(self) -> bool:
         return True

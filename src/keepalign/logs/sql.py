@@ -5,10 +5,9 @@ with `file` (varchar), `line` (bigint, from 1; 0 where the engine cannot tell) a
 (varchar): the fields as the log writes them, without their quotes, "-" and "-1" as they are, statuses with
 three digits, NULL for a field that the line lacks. Further columns do no harm.
 
-The texts keep to what all of these engines mean the same by: CASE, =, <, IN, CAST to DOUBLE, SUBSTRING,
-POSITION, CONCAT, REPLACE, TRANSLATE, FLOOR, COUNT, MIN, MAX, SUM, GROUP BY and ORDER BY by ordinal. No
-timestamps (Trino rejects the log's form), no regular expressions, no TRY_CAST, no integer division. A test
-holds them to that list.
+The texts keep to what all of these engines mean the same by: CASE, =, <, IN, SUBSTRING, POSITION, CONCAT,
+REPLACE, COUNT, MIN, MAX, SUM, GROUP BY by ordinal, ORDER BY. No timestamps (Trino rejects the log's form), no
+regular expressions, no casts, no division. A test holds them to that list.
 
 Filters only spare work: they may let too much through, and `Wanted.keeps` decides. So a literal never needs a
 character that one of the engines would read as more than itself: what is not plain is left out of it.
@@ -17,14 +16,12 @@ character that one of the engines would read as more than itself: what is not pl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
 from keepalign.errors import UsageError
-from keepalign.logs import causes
 from keepalign.logs.alb import FIELDS, instant
 from keepalign.logs.objects import Counts, Groups
 from keepalign.logs.wanted import Wanted
@@ -186,118 +183,3 @@ def tally(rows: Iterable[Sequence[object]]) -> tuple[Counts, Groups]:
 
 def _text(value: object) -> str:
     return "-" if value is None or value == "" else str(value)
-
-
-def _number(column: str) -> str:
-    """A processing time in seconds; -1 where there is none."""
-    return f"CAST(CASE WHEN {column} IN ('-', '') THEN '-1' ELSE {column} END AS DOUBLE)"
-
-
-def _second_of_day(column: str) -> str:
-    return (
-        f"(CAST(SUBSTRING({column}, 12, 2) AS DOUBLE) * 3600"
-        f" + CAST(SUBSTRING({column}, 15, 2) AS DOUBLE) * 60"
-        f" + CAST(REPLACE(SUBSTRING({column}, 18, 9), 'Z', '') AS DOUBLE))"
-    )
-
-
-_CREATED: Final = (
-    "TRANSLATE(request_creation_time, '123456789', '000000000') IN"
-    " ('0000-00-00T00:00:00.000000Z', '0000-00-00T00:00:00.000Z', '0000-00-00T00:00:00Z')"
-)
-_ELAPSED: Final = (
-    f"(CASE WHEN {_CREATED} THEN {_second_of_day('time')} - {_second_of_day('request_creation_time')}"
-    " + CASE WHEN SUBSTRING(time, 1, 10) = SUBSTRING(request_creation_time, 1, 10) THEN 0 ELSE 86400 END END)"
-)
-"""Seconds between request and response; NULL where the line does not say, too little for more than a day."""
-_SENT: Final = f"({_number('request_processing_time')} >= 0 OR {_number('target_processing_time')} >= 0)"
-_WAIT: Final = (
-    f"CASE WHEN {_number('target_processing_time')} >= 0 THEN {_number('target_processing_time')}"
-    f" ELSE {_ELAPSED} END"
-)
-_BY_LB: Final = "target_status_code = '-' AND target_port <> '-'"
-_CLOSED: Final = f"elb_status_code = '502' AND {_BY_LB} AND {_SENT}"
-_TARGETS_OWN: Final = "elb_status_code = target_status_code AND elb_status_code >= '500'"
-
-
-@dataclass(frozen=True, slots=True)
-class _Sign:
-    """What lines of a cause have in common. `by`: the columns that show it, for the query's groups."""
-
-    where: str
-    by: tuple[str, ...]
-
-
-_MINUTE: Final = "SUBSTRING(time, 1, 16) AS at_minute"
-_TARGET_AND_SECOND: Final = (
-    "target_port",
-    "SUBSTRING(time, 1, 19) AS at_second",
-    f"FLOOR({_WAIT}) AS waited_s",
-)
-_TARGET_AND_MINUTE: Final = ("target_port", _MINUTE)
-_WAITS: Final = ("elb_status_code", "target_port", f"FLOOR({_WAIT} * 10) / 10 AS waited_s")
-_PATHS: Final = ("elb_status_code", "target_status_code", "request")
-_SIGNS: Final[Mapping[str, _Sign]] = {
-    # One at a time, over all targets, within milliseconds.
-    causes.KEEP_ALIVE: _Sign(f"{_CLOSED} AND {_WAIT} <= 0.1", _TARGET_AND_MINUTE),
-    causes.MARGIN_THIN: _Sign(f"{_CLOSED} AND {_WAIT} <= 0.1", _TARGET_AND_MINUTE),
-    causes.PROXY_IDLE: _Sign(
-        f"elb_status_code = '502' AND target_status_code = '502' AND {_WAIT} <= 0.1", _TARGET_AND_MINUTE
-    ),
-    # All at one time of waiting.
-    causes.LB_IDLE: _Sign(f"elb_status_code = '504' AND {_BY_LB} AND {_ELAPSED} > 10.6", _WAITS),
-    causes.SYNC_WORKER: _Sign(f"elb_status_code = '504' AND {_BY_LB} AND {_ELAPSED} > 10.6", _WAITS),
-    causes.HELD_WORKERS: _Sign(f"elb_status_code = '504' AND {_BY_LB} AND {_ELAPSED} > 10.6", _WAITS),
-    causes.PROXY_READ: _Sign(f"{_TARGETS_OWN} AND {_WAIT} >= 1", _WAITS),
-    causes.WORKER: _Sign(f"(({_TARGETS_OWN}) OR ({_CLOSED})) AND {_WAIT} >= 1", _WAITS),
-    causes.APP_IDLE: _Sign(f"(({_TARGETS_OWN}) OR ({_CLOSED})) AND {_WAIT} >= 1", _WAITS),
-    causes.CONNECT_TIMEOUT: _Sign(f"elb_status_code = '504' AND {_BY_LB} AND NOT {_SENT}", _WAITS),
-    causes.CLIENT: _Sign("elb_status_code = '460'", _WAITS),
-    causes.CLIENT_SLOW: _Sign("elb_status_code = '408'", _WAITS),
-    # Many in one second of one target.
-    causes.DRAIN: _Sign(f"{_CLOSED} AND {_WAIT} > 0.1", _TARGET_AND_SECOND),
-    causes.STOP: _Sign(f"{_CLOSED} AND {_WAIT} > 0.1", _TARGET_AND_SECOND),
-    causes.NO_GRACE: _Sign(f"{_CLOSED} AND {_WAIT} > 0.1", _TARGET_AND_SECOND),
-    causes.CLOSED: _Sign(f"{_CLOSED} AND {_WAIT} > 0.1", _TARGET_AND_SECOND),
-    # Some minutes of some targets.
-    causes.NO_PRESTOP: _Sign(
-        f"elb_status_code IN ('502', '504') AND {_BY_LB} AND NOT {_SENT}", _TARGET_AND_MINUTE
-    ),
-    causes.REFUSED: _Sign(f"elb_status_code = '502' AND {_BY_LB} AND NOT {_SENT}", _TARGET_AND_MINUTE),
-    causes.TLS: _Sign(f"elb_status_code = '502' AND {_BY_LB} AND NOT {_SENT}", _TARGET_AND_MINUTE),
-    causes.NO_TARGETS: _Sign(
-        "elb_status_code = '503' AND target_port = '-'",
-        ("elb", "target_group_arn", _MINUTE),
-    ),
-    # Some paths, or reasons.
-    causes.MALFORMED: _Sign(
-        f"({_CLOSED}) OR (elb_status_code >= '500' AND target_status_code <> '-'"
-        " AND target_status_code <> elb_status_code)",
-        _PATHS,
-    ),
-    causes.GENERATED: _Sign(_TARGETS_OWN, _PATHS),
-    causes.LAMBDA: _Sign("SUBSTRING(error_reason, 1, 6) = 'Lambda'", ("error_reason", "target_group_arn")),
-    causes.LB_REFUSED: _Sign(
-        "target_status_code = '-' AND elb_status_code >= '400'",
-        ("elb_status_code", "error_reason", "classification_reason", "actions_executed"),
-    ),
-}
-_ANY: Final = _Sign(TO_JUDGE, ("elb_status_code", "target_status_code", "target_port"))
-
-
-def confirming(slug: str, wanted: Wanted | None = None, *, table: str = TABLE) -> str:
-    """The query that shows a cause by its numbers, the most frequent first: for people who want to see for
-    themselves, on DuckDB, Spark, Athena or Trino. It shows the sign of the cause, which others may share.
-
-    Args:
-        slug: of `logs.causes`; for any other, the statuses by target.
-    Raises: UsageError: `table` is no plain name.
-    """
-    sign = _SIGNS.get(slug, _ANY)
-    where = " AND ".join([f"({sign.where})", *_filters(wanted)])
-    ordinals = ", ".join(str(n) for n in range(1, len(sign.by) + 1))
-    return (
-        f"SELECT {', '.join(sign.by)}, COUNT(*) AS errors_counted, MIN(time) AS first_time,"
-        f" MAX(time) AS last_time FROM {plain_name(table)} WHERE {where} GROUP BY {ordinals}"
-        f" ORDER BY errors_counted DESC, {ordinals} LIMIT 50"
-    )

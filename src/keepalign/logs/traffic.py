@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -82,7 +82,7 @@ def traffic_of(scanned: Iterable[Scanned], deployments: Sequence[Deployment] = (
         ),
         key=lambda life: (-life.errors, -life.requests, life.target, life.first),
     )
-    known = _known(deployments)
+    known = _known(deployments, _came(balancers.values()))
     inferred = [one for _, balancer in sorted(balancers.items()) for one in _inferred(balancer)]
     new = [one for one in inferred if not any(_near(one, other) for other in known)]
     return Traffic(
@@ -97,9 +97,32 @@ def _failed(status: str) -> bool:
     return len(status) == 3 and (status[0] == "5" or status in ("408", str(CLIENT_CLOSED)))
 
 
-def _known(deployments: Sequence[Deployment]) -> list[Deployed]:
-    """Removals that follow each other are one deployment."""
-    runs = _runs([(one.at.us // _MINUTE_US, one) for one in deployments])
+def _came(balancers: Iterable[_Balancer]) -> dict[str, int]:
+    """The minute that a target, or an address, was first seen in, where it was not there from the start."""
+    found: dict[str, int] = {}
+    for balancer in balancers:
+        for target, life in balancer.lives.items():
+            if life.first > balancer.first + _EDGE:
+                for name in (target, target.rpartition(":")[0]):
+                    found[name] = max(life.first, found.get(name, life.first))
+    return found
+
+
+def _known(deployments: Sequence[Deployment], came: Mapping[str, int]) -> list[Deployed]:
+    """Removals that follow each other are one deployment, until what it brought is removed itself.
+
+    Args:
+        came: when targets were first seen, if after the log's begin.
+    """
+    runs: list[list[Deployment]] = []
+    for run in _runs([(one.at.us // _MINUTE_US, one) for one in deployments]):
+        begin = 0
+        for place, one in enumerate(run):
+            brought = run[begin].at.us // _MINUTE_US - _EDGE
+            if place > begin and one.removed and all(came.get(t, 0) >= brought for t in one.removed):
+                runs.append(run[begin:place])
+                begin = place
+        runs.append(run[begin:])
     return [
         Deployed(
             run[0].at,

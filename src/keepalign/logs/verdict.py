@@ -9,6 +9,7 @@ from keepalign.logs import causes
 from keepalign.logs.known import short
 from keepalign.logs.patterns import percent
 from keepalign.model.diagnosis import Accounting, CauseGroup, Counted
+from keepalign.model.finding import Confidence
 
 TIMEOUTS: Final = frozenset({
     causes.KEEP_ALIVE, causes.LB_IDLE, causes.DRAIN, causes.STOP, causes.NO_GRACE, causes.NO_PRESTOP,
@@ -16,7 +17,11 @@ TIMEOUTS: Final = frozenset({
     causes.SYNC_WORKER, causes.HELD_WORKERS,
 })  # fmt: skip
 """Causes that times of this path cure."""
+_OWN_LIMITS: Final = frozenset({causes.WORKER, causes.APP_IDLE, causes.PROXY_READ})
 _NOT: Final = "Not a timeout problem."
+_MAYBE: Final = "A limit of the target itself may be behind it: what would tell is below."
+_FEW: Final = 20
+"""Requests from which on a share of them means something."""
 _MOST: Final = 0.8
 """The share of errors from which on a place is named."""
 
@@ -28,6 +33,8 @@ def verdict(groups: Sequence[CauseGroup], accounting: Accounting, *, complete: b
         complete: the lines are all that there were, so that a share of requests means something.
     """
     if not groups:
+        if accounting.judged:
+            return f"No error among those that were asked for; in all there are {accounting.judged:,}."
         if not accounting.fine:
             return "No ALB access log line could be read."
         return "No error among these lines."
@@ -38,7 +45,9 @@ def verdict(groups: Sequence[CauseGroup], accounting: Accounting, *, complete: b
         meaning = f"{meaning.partition(': ')[0].rstrip('.')}."
     text = f"{_share(groups, accounting, complete=complete)}{_where(top, groups)}: {meaning}"
     if top.cause not in TIMEOUTS and top.cause != causes.UNEXPLAINED:
-        if "Not a timeout" not in top.meaning:
+        if _maybe(top):
+            text += f" {_MAYBE}"
+        elif "Not a timeout" not in top.meaning:
             text += f" {_NOT}"
         timeouts = sum(group.number for group in groups if group.cause in TIMEOUTS)
         if timeouts:
@@ -54,16 +63,27 @@ def verdict(groups: Sequence[CauseGroup], accounting: Accounting, *, complete: b
     return text
 
 
+def _maybe(top: CauseGroup) -> bool:
+    """Whether a timer of the target is among what a cause that is not certain could be as well."""
+    others = {one.candidate.cause for one in top.others}
+    return top.confidence is not Confidence.HIGH and not others.isdisjoint(_OWN_LIMITS)
+
+
 def _share(groups: Sequence[CauseGroup], accounting: Accounting, *, complete: bool) -> str:
     top = groups[0]
     # Refusals are no failures: they do not lessen the share of one.
     failed = sum(group.failed for group in groups)
     total = failed or sum(group.number for group in groups)
     number = top.failed if failed else top.number
-    of = f"{number:,} of {total:,} errors" if total > 1 else "This error"
+    every = {1: "This error", 2: "Both errors"}.get(total, f"All {total:,} errors")
+    of = f"{number:,} of {total:,} errors" if number < total else every
     requests = accounting.judged + accounting.fine
+    # Of errors that were picked, by path or by time, nobody counted the requests.
+    complete = complete and sum(group.number for group in groups) == accounting.judged
     share = (
-        f"; {percent(number / requests)} of {requests:,} requests" if complete and requests > total else ""
+        f"; {percent(number / requests)} of {requests:,} requests"
+        if complete and requests >= max(total + 1, _FEW)
+        else ""
     )
     return f"{of} (confidence {top.confidence}{share})"
 

@@ -16,8 +16,8 @@ from keepalign.model.observation import CounterKey, Evidence, LogRow, Window
 from keepalign.units import Duration, Instant
 
 SLICE_MINUTES: Final = 60
-MOST_ROWS: Final = 20_000
-"""Error rows in one window: some 30 MB as objects."""
+MOST_ROWS: Final = 5_000
+"""Error rows in one window: some 15 MB as objects with what is said of them, in each process that judges."""
 _MINUTE_US: Final = 60_000_000
 AROUND: Final = Duration.of(s=3600)
 """How far counters and evidence from elsewhere reach beyond the rows."""

@@ -188,6 +188,7 @@ class FileShare:
         kind: what it holds; with `skipped` the reason why it was not read.
         size: stored bytes. cached: known from an earlier run.
         beside: it is no access log, but evidence; its lines are not among those of the whole.
+        foreign: of the rejected lines, records of other logs that were delivered to the same place.
     """
 
     name: str
@@ -197,6 +198,7 @@ class FileShare:
     skipped: bool = False
     cached: bool = False
     beside: bool = False
+    foreign: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ STYLE: Final = (
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 68rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
 h1 { font-size: 1.35rem; line-height: 1.4; margin: 0 0 .5rem; }
+h1, h2, p, li { overflow-wrap: anywhere; }
 h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 a { color: var(--link); }
 code, pre { font: .875em/1.45 ui-monospace, monospace; }
@@ -32,7 +33,7 @@ figcaption p { margin: 0; }
 figcaption { color: var(--dim); font-size: .9rem; }
 figcaption ul { list-style: none; display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; padding: 0; margin: 0; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem; width: 100%; }
+table { border-collapse: collapse; font-size: .9rem; width: 100%; min-width: 46rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
 th { color: var(--dim); font-weight: 600; }
 summary { cursor: pointer; color: var(--link); }
@@ -42,8 +43,10 @@ details { margin: .5rem 0; }
 .summary, footer { color: var(--dim); }
 .count { font-weight: 600; color: var(--ink); }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; vertical-align: -.05em; }
-svg { display: block; width: 100%; height: auto; }
-svg.share { display: inline-block; width: 6rem; height: .7rem; }
+figure { overflow-x: auto; }
+svg { display: block; width: 100%; min-width: 40rem; height: auto; }
+svg.share { display: inline-block; width: 5rem; min-width: 0; height: .7rem; }
+.one { white-space: nowrap; }
 svg text { fill: var(--dim); font: 12px system-ui, sans-serif; }
 .axis { stroke: var(--line); stroke-width: 1; }
 .deploy { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 4 3; }

@@ -15,6 +15,7 @@ from keepalign.model.diagnosis import (
     FileShare,
     Interrupted,
     Minutes,
+    When,
 )
 from keepalign.model.finding import Confidence, Mitigation
 from keepalign.model.observation import LogRow, Rejected
@@ -27,6 +28,12 @@ _STYLES: Final = {
     Confidence.MEDIUM: "bold yellow",
     Confidence.LOW: "bold cyan",
 }
+_IN_FULL: Final = 3
+"""Causes with a block of their own; others have a line."""
+_CANDIDATES: Final = 3
+"""Other causes with what would decide for them, where the cause is not certain."""
+_CHARTED: Final = 8
+"""Errors from which on a chart says more than their times."""
 _NAMED: Final = 4
 """Targets, paths and target groups that a block names."""
 _REJECTED: Final = 3
@@ -60,9 +67,11 @@ def report(diagnosis: Diagnosis, *, expected: str) -> list[Line]:
     if folder and diagnosis.groups:
         lines += [line((f"Logs below {harmless(folder)}", "dim")), BLANK]
     orders: dict[tuple[str, ...], str] = {}
-    for group in diagnosis.groups:
+    for group in diagnosis.groups[:_IN_FULL]:
         lines += [*_block(group, diagnosis, orders.get(group.order, ""), folder), BLANK]
         orders.setdefault(group.order, group.cause)
+    if rest := diagnosis.groups[_IN_FULL:]:
+        lines += [*_in_brief(rest), BLANK]
     if diagnosis.notes:
         lines.append(line(("Noted:", "bold yellow")))
         for note in diagnosis.notes:
@@ -182,11 +191,12 @@ def over_time(parts: Sequence[Minutes], first: int, last: int, number: int) -> t
 def overview(diagnosis: Diagnosis) -> list[Line]:
     """When and how much, and the errors over time; nothing for a few lines."""
     span = diagnosis.span
-    if span is None or not diagnosis.groups or span[1] - span[0] < 10:
+    if span is None or diagnosis.errors < _CHARTED or span[1] - span[0] < 10:
         return []
     first, last = span
     requests = diagnosis.requests.total
-    text = f"{requests:,} requests from {minute_of(first)} to {minute_of(last)} UTC"
+    which = f"{requests:,} requests from" if diagnosis.complete else "From"
+    text = f"{which} {minute_of(first)} to {minute_of(last)} UTC"
     read = [one for one in diagnosis.files if not one.skipped and not one.beside]
     if len(read) > 1:
         text += f" in {len(read):,} files"
@@ -223,7 +233,7 @@ def _block(group: CauseGroup, diagnosis: Diagnosis, same_order: str, folder: str
     lines += wrapped(head, first="  ")
     first, last = when(group.first), when(group.last)
     lines += _item("when", f"{first} UTC" if number == 1 else f"{first} to {last} UTC")
-    if number > 1:
+    if group.pattern.when not in (When.TOO_FEW, When.IRREGULAR):
         lines += _item("pattern", harmless(group.pattern.text))
     if len(group.groups) > 1:
         lines += _item("groups", _named(group.groups, group, len(group.groups), group_name))
@@ -239,11 +249,14 @@ def _block(group: CauseGroup, diagnosis: Diagnosis, same_order: str, folder: str
         lines += _item("", told(example.row))
     for n, sentence in enumerate(example.evidence):
         lines += _item("evidence" if n == 0 else "", harmless(sentence))
-    if group.meaning not in diagnosis.verdict:
+    if group.meaning.partition(": ")[0].rstrip(".") not in diagnosis.verdict:
         lines += _item("means", harmless(group.meaning))
+    said = (
+        "" if any(remedy.file for remedy in group.remedies) else diagnosis.verdict.replace("Raise", "raise")
+    )
     if not any(remedy.file for remedy in group.remedies):
         lines += _item("cure", harmless(group.cure))
-    for n, remedy in enumerate(group.remedies):
+    for n, remedy in enumerate(one for one in group.remedies if one.file or one.what not in said):
         lines += wrapped(
             harmless(remedy.what), first=_FIRST.format("change" if n == 0 else ""), style="bold green"
         )
@@ -253,13 +266,32 @@ def _block(group: CauseGroup, diagnosis: Diagnosis, same_order: str, folder: str
         lines += _item("order" if n == 0 else "", f"{n + 1}. {harmless(step)}")
     if group.mitigation is not None:
         lines += _mitigation(group.mitigation)
-    for n, possible in enumerate(group.others):
-        candidate = possible.candidate
-        lines += _item("or" if n == 0 else "", f"{candidate.cause}: {harmless(candidate.decide)}")
+    lines += _others(group)
     for n, part in enumerate(group.query.splitlines() if group is confirmed else ()):
         lines.append(line(_FIRST.format("confirm" if n == 0 else ""), (part, "cyan")))
     for n, step in enumerate(group.next_steps):
         lines += _command(harmless(step), _FIRST.format("next" if n == 0 else ""))
+    return lines
+
+
+def _others(group: CauseGroup) -> list[Line]:
+    """What else it could be, and what would tell; the names alone of what is hardly so."""
+    lines: list[Line] = []
+    shown = 0 if group.confidence is Confidence.HIGH else _CANDIDATES
+    for n, possible in enumerate(group.others[:shown]):
+        candidate = possible.candidate
+        lines += _item("or" if n == 0 else "", f"{candidate.cause}: {harmless(candidate.decide)}")
+    if rest := ", ".join(possible.candidate.cause for possible in group.others[shown:]):
+        lines += _item("unlikely", rest)
+    return lines
+
+
+def _in_brief(groups: Sequence[CauseGroup]) -> list[Line]:
+    """Causes with a line each."""
+    lines = [line(("Also:", "bold"), " (in full with --format json, markdown or html)")]
+    for group in groups:
+        head = f"{counted(group.number, 'error')} ({statuses(group)}), confidence {confidences(group)}"
+        lines += wrapped(f"{group.cause}: {head}", first="  · ")
     return lines
 
 
@@ -335,17 +367,20 @@ def common_folder(names: Iterable[str]) -> str:
 
 
 def _files(files: Sequence[FileShare], folder: str) -> list[Line]:
-    """Objects with what became of their lines: all of a few, else first those with something to say."""
-    if len(files) < 2:
+    """Objects of which not every line was understood, with what became of them, and the number of others."""
+    if len(files) < 2 and not any(one.skipped for one in files):
         return []
-    ranked = sorted(files, key=lambda one: not (one.skipped or one.accounting.rejected))
-    shown = files if len(files) <= _FILES else ranked[:_FILES]
-    lines = [line(("Files:", "bold"))]
+    odd = [one for one in files if one.skipped or one.accounting.rejected]
+    shown = odd[:_FILES]
+    whole = len(files) - len(odd)
+    cached = sum(one.cached for one in files)
+    known = f", {cached:,} of them known from an earlier run" if cached else ""
+    lines = [line(("Files:", "bold"), f" {whole:,} of {len(files):,} understood to the last line{known}")]
     for one in shown:
         name = harmless(one.name).removeprefix(harmless(folder))
         lines.append(line(f"  {elided(name, WIDTH - 2, left=True)}"))
         lines += wrapped(became(one), first="    ")
-    if rest := len(files) - len(shown):
+    if rest := len(odd) - len(shown):
         lines.append(line(f"  and {rest:,} more"))
     return lines
 

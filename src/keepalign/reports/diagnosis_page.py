@@ -118,6 +118,11 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     )
 
 
+def _unbroken(content: str) -> str:
+    """HTML that stays on one line."""
+    return f'<span class="one">{content}</span>'
+
+
 def _folded(summary: str, content: str) -> str:
     return f"<details>\n<summary>{_text(summary)}</summary>\n{content}\n</details>"
 
@@ -152,8 +157,8 @@ def _causes(groups: Sequence[CauseGroup]) -> str:
         (
             f'{_key(_charts.colour(number))} <a href="#cause-{number}">{_text(group.cause)}</a>',
             f"{group.number:,}",
-            f"{_charts.bar(group.number, total, number)} {_text(percent(group.number, total))}",
-            _text(statuses(group)),
+            _unbroken(f"{_charts.bar(group.number, total, number)} {_text(percent(group.number, total))}"),
+            ", ".join(_unbroken(_text(one)) for one in statuses(group).split(", ")),
             _text(confidences(group)),
             _text(group.pattern.text),
         )

@@ -6,6 +6,8 @@ is `docs/reference/diagnose-v1.schema.json`.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable
 from typing import Final, Literal, TypeAlias
 
@@ -19,6 +21,7 @@ from keepalign.reports.diagnosis import minute_of, when
 from keepalign.units import Duration, Instant
 
 VERSION: Final = 1
+_NOT_ASCII: Final = re.compile(r"[^\n -~]")
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -250,7 +253,18 @@ class Report(msgspec.Struct, frozen=True):
 
 def render(diagnosis: model.Diagnosis) -> bytes:
     """The report in UTF-8, two spaces of indent, a line end at the end."""
-    return msgspec.json.format(msgspec.json.encode(report(diagnosis)), indent=2) + b"\n"
+    text = json.dumps(msgspec.to_builtins(report(diagnosis)), ensure_ascii=False)
+    return msgspec.json.format(_NOT_ASCII.sub(_harmless, text).encode(), indent=2) + b"\n"
+
+
+def _harmless(match: re.Match[str]) -> str:
+    """JSON lets DEL, C1 controls and marks that turn text around stand as they are; terminals obey them."""
+    character = match[0]
+    if character.isprintable():
+        return character
+    escaped = json.dumps(character) if character != "\x7f" else '"\\u007f"'
+    # Half of a surrogate pair (a file's name that is no UTF-8) is no character: its escape is shown as text.
+    return escaped[1:-1] if not "\ud800" <= character <= "\udfff" else f"\\{escaped[1:-1]}"
 
 
 def schema() -> bytes:

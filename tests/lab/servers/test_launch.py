@@ -237,7 +237,7 @@ def test_missing_server_comes_with_the_command_that_installs_it(
     def nothing(*_: object, **__: object) -> None:
         return None
 
-    for found in (recipe.find, nodejs._find):
+    for found in (recipe.find, nodejs.find):
         found.cache_clear()
     monkeypatch.setattr(shutil, "which", nothing)
     for module in (gunicorn, servers.uvicorn):
@@ -248,7 +248,7 @@ def test_missing_server_comes_with_the_command_that_installs_it(
     with pytest.raises(LabError) as raised:
         servers.launch(one, Place(tmp_path, 8080, None, ONE, ()), "SIGTERM")
     assert "is missing" in raised.value.message
-    for cached in (recipe.find, nodejs._find, gunicorn._version, servers.uvicorn._version):
+    for cached in (recipe.find, nodejs.find, gunicorn._version, servers.uvicorn._version):
         cached.cache_clear()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -192,3 +193,16 @@ def shares(scanned: Sequence[Scanned]) -> dict[str, tuple[int, ...]]:
 def rejects(scanned: Sequence[Scanned]) -> list[tuple[str, int, int, str]]:
     """Rejected lines, in order."""
     return sorted((r.file, r.line, r.column, r.reason) for one in scanned for r in one.rejected)
+
+
+class Silent:
+    """Is told how it goes, and says nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Nothing."""
+
+    def agreed(self, question: str) -> bool:
+        return False
+
+    def reading(self, size: int) -> AbstractContextManager[Callable[[int], None]]:
+        return nullcontext(lambda _: None)

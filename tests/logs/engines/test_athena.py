@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import io
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -20,13 +22,15 @@ from moto.athena.models import AthenaBackend, athena_backends
 from moto.moto_api import state_manager
 from sqlglot import exp
 from tests.logs.engines.athena_stand_in import Known, StandIn, hive_text
-from tests.logs.engines.samples import EVIDENCE, HOSTILE, OTHER, lines, read_here, split
+from tests.logs.engines.samples import EVIDENCE, HOSTILE, OTHER, Silent, lines, read_here, split
 from tests.logs.scanning import hostile_lines, whole_lines
 
 from keepalign.errors import KeepalignError, NoAccess, NothingToRead, ReadError, UsageError
 from keepalign.logs import alb, s3, session, sql
+from keepalign.logs.aws_options import Athena, AwsOptions
+from keepalign.logs.beside import Given
 from keepalign.logs.engines import Judgement, athena
-from keepalign.logs.engines._athena_api import Athena, Queries
+from keepalign.logs.engines._athena_api import Queries
 from keepalign.logs.engines._athena_sql import (
     PATTERN,
     Span,
@@ -37,7 +41,7 @@ from keepalign.logs.engines._athena_sql import (
     own_table,
 )
 from keepalign.logs.engines.athena import Estimate, Plan, plan, run
-from keepalign.logs.session import AwsOptions
+from keepalign.logs.inquiry import Inquiry, inquire
 from keepalign.logs.wanted import Wanted
 from keepalign.model.observation import Evidence, Judged
 from keepalign.units import Duration, Instant
@@ -155,6 +159,26 @@ def test_athena_and_the_scan_of_this_machine_agree(account: Account, tmp_path: P
         "WITH alb_lines AS ",
     ]
     assert [table.name for table in planned.missing] == [account.stand_in.tables[0].name]
+
+
+def test_filters_of_a_call_tell_less_and_judge_the_same(account: Account, tmp_path: Path) -> None:
+    account.put(split(sure(lines(5, 600)), 2))
+    wanted = Wanted(target_group="orders", path="/a/*")
+    told = []
+    for engine in ("athena", "local"):
+        rows = tmp_path / f"{engine}.jsonl"
+        inquiry = Inquiry(
+            words=[account.url],
+            given=Given(aws=account.options.session),
+            engine=engine,
+            wanted=wanted,
+            rows=str(rows),
+            athena=account.options,
+        )
+        inquire(inquiry, io.BytesIO(), Silent())
+        records = [json.loads(text) | {"line": 0} for text in rows.read_text("utf-8").splitlines()]
+        told.append(sorted(records, key=lambda one: (one["time"], one["client"], one["request"])))
+    assert told[0] == told[1] != []
 
 
 def test_a_second_run_makes_nothing(account: Account) -> None:

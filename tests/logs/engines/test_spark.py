@@ -7,6 +7,7 @@ memory.
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import shutil
 import sys
@@ -16,11 +17,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.conftest import REQUIRED
-from tests.logs.engines.samples import EVIDENCE, HOSTILE, lines, read_here, rejects, shares, split, write
+from tests.logs.engines.samples import (
+    EVIDENCE,
+    HOSTILE,
+    Silent,
+    lines,
+    read_here,
+    rejects,
+    shares,
+    split,
+    write,
+)
 
 from keepalign.errors import ReadError, UsageError
 from keepalign.logs.engines import duckdb as duckdb_engine
 from keepalign.logs.engines import spark as engine
+from keepalign.logs.inquiry import Inquiry, inquire
 from keepalign.logs.wanted import Wanted
 from keepalign.units import Instant
 
@@ -87,6 +99,18 @@ def test_filters_keep_the_same_rows(session: SparkSession, tmp_path: Path) -> No
     answer = engine.run([one.name for one in objects], EVIDENCE, wanted=wanted)
     assert list(answer.judged) == here
     assert here
+
+
+def test_filters_of_a_call_tell_less_and_judge_the_same(session: SparkSession, tmp_path: Path) -> None:
+    write(tmp_path / "logs", split(lines(5, 400), 2))
+    wanted = Wanted(since=Instant(1_795_343_400_000_000), target_group="orders", path="/a/*")
+    told = []
+    for engine_name in ("spark", "local"):
+        rows = tmp_path / f"{engine_name}.jsonl"
+        inquiry = Inquiry(words=[str(tmp_path / "logs")], engine=engine_name, wanted=wanted, rows=str(rows))
+        inquire(inquiry, io.BytesIO(), Silent())
+        told.append(rows.read_text("utf-8"))
+    assert told[0] == told[1] != ""
 
 
 def test_lines_are_numbered_through_all_blocks_of_a_file(session: SparkSession, tmp_path: Path) -> None:

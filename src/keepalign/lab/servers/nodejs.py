@@ -29,7 +29,7 @@ _DEFAULTS: Final = {
 
 
 @cache
-def _find() -> tuple[str, str]:
+def find() -> tuple[str, str]:
     """The program and its version."""
     program = shutil.which("node") or shutil.which("nodejs")
     if program is None:
@@ -44,13 +44,13 @@ def _find() -> tuple[str, str]:
 def version(hop: Hop) -> str:
     """ "Node.js 20.20.2"."""
     choice(hop, "graceful", "off", "on")
-    return f"Node.js {_find()[1]}"
+    return f"Node.js {find()[1]}"
 
 
 def launch(hop: Hop, place: Place, stop_signal: str) -> Launch:
     """An application that answers the endpoints of `place`."""
     place.needs_no_backend(hop)
-    program, _ = _find()
+    program, _ = find()
     idle = scaled(hop, Role.SERVER_IDLE, "server.keepAliveTimeout", place.scale)
     grace = scaled(hop, Role.SHUTDOWN_GRACE, "server.close()", place.scale)
     settings = {

@@ -13,6 +13,9 @@ from typing import Final
 
 from keepalign.logs._opinion import brief, shown
 from keepalign.logs.context.endings import (
+    MANY,
+    STALE_LONGEST,
+    WORKED,
     Ending,
     PathCluster,
     endings,
@@ -59,6 +62,8 @@ __all__ = [
     "whole_seconds_us",
 ]
 
+_TAIL: Final = 4
+"""Seconds in which a tail of late lines would have thinned out."""
 _BEFORE: Final = Duration.of(s=60)
 _AFTER: Final = Duration.of(s=90)
 """A target that is gone fails a check within three intervals of the default, 30 s."""
@@ -137,11 +142,16 @@ class Context:
 
     @cached_property
     def proxy_fails_at_once(self) -> bool:
-        """Whether most 502s that targets made came within some ms; an application's take any time."""
-        waits = [
-            one.wait_us for one in self.seen if one.shape is Shape.ANSWERED and one.row.target_status == 502
-        ]
-        return 3 * sum(wait <= 20_000 for wait in waits) >= 2 * len(waits)
+        """Whether most 502s that targets made came within some ms, those of a timer left out; an
+        application's take any time."""
+        waits = sorted(
+            one.wait_us
+            for place, one in enumerate(self.seen)
+            if one.shape is Shape.ANSWERED
+            and one.row.target_status == 502
+            and not ((constant := self.constants.get(place)) and constant.shows_timer)
+        )
+        return not waits or waits[len(waits) // 2] <= WORKED.us
 
     @cached_property
     def constants(self) -> dict[int, Constant]:
@@ -158,6 +168,43 @@ class Context:
         return [
             one for place in sorted(self.alone) if 0 <= (one := self.seen[place]).wait_us <= self.quick_us
         ]
+
+    @cached_property
+    def stale_stated(self) -> bool:
+        """Whether the stated timers let targets close connections that the balancer still uses."""
+        keep_alive = self.window.timers.keep_alive
+        return keep_alive is not None and self.idle is not None and keep_alive <= self.idle.value
+
+    @cached_property
+    def stale_late(self) -> bool:
+        """Whether a close of up to a second may be a stale re-use that a busy machine told late of: as
+        stated; or single closes lie densest where they are quick, and hardly any beyond a second."""
+        if self.window.timers.keep_alive is not None and self.idle is not None:
+            return self.stale_stated
+        waits = sorted(
+            wait
+            for ending in self.endings
+            if len(ending.places) == 1 and not self.took_time(ending)
+            for wait in ending.waits_us
+        )
+        quick, late, most = (bisect_right(waits, limit) for limit in (ALIKE.us, LONG.us, _TAIL * LONG.us))
+        dense = quick * (LONG.us - ALIKE.us) >= 4 * (late - quick) * ALIKE.us
+        return quick >= MANY and dense and late >= 2 * (most - late)
+
+    def took_time(self, ending: Ending) -> bool:
+        """Whether the closes on one of its kinds of path took their time, nearly all: requests at work, or
+        answers that are refused. Of few that says little where stale re-use is expected."""
+        least = 2 * MANY if self.stale_stated else MANY + 1
+        for place in ending.places:
+            cluster = self.clusters.get(self.seen[place].path)
+            if cluster is not None and cluster.number >= least and cluster.low_us > self.worked_us:
+                return True
+        return False
+
+    @property
+    def worked_us(self) -> int:
+        """The wait that four in five closes of a path exceed if they are no stale re-uses."""
+        return STALE_LONGEST.us if self.stale_stated else WORKED.us
 
     @property
     def quick(self) -> int:

@@ -15,10 +15,13 @@ from keepalign.units import Duration
 MANY: Final = 3
 """Closes of one kind that make a pattern."""
 _ROUND_TRIP: Final = Duration.of(ms=1)
-_STALE_LONGEST: Final = Duration.of(ms=60)
+STALE_LONGEST: Final = Duration.of(ms=60)
 """The longest stale re-use that was reported took 53 ms (cardstack/boxel pull request 6107)."""
 QUICK_MOST: Final = Duration.of(ms=250)
 """Of a busy machine (lab runs: 124 ms)."""
+WORKED: Final = Duration.of(ms=30)
+"""What fails because its connection was stale fails mostly within a round trip, though some be late on a busy
+machine; what worked first took its time each time: four in five above this."""
 _APART: Final = 3
 """Medians of two paths that lie further apart than this are no chance."""
 
@@ -63,11 +66,11 @@ def quick_limit(every: Sequence[Ending]) -> int:
     """Up to which wait a close counts as quick, in microseconds: the first gap among the closes that came
     alone, above the longest stale re-use that is known; where there is none, ALIKE."""
     waits = sorted(wait for ending in every if len(ending.waits_us) <= 2 for wait in ending.waits_us)
-    below = bisect_right(waits, _STALE_LONGEST.us)
+    below = bisect_right(waits, STALE_LONGEST.us)
     # A busy machine tells late of many stale connections, and then no gap is left.
     busy = below >= 2 * MANY and below * 2 >= bisect_right(waits, QUICK_MOST.us)
     default = QUICK_MOST if busy else ALIKE
-    limit = gap_above(waits, least=_STALE_LONGEST.us, most=QUICK_MOST.us, default=default.us)
+    limit = gap_above(waits, least=STALE_LONGEST.us, most=QUICK_MOST.us, default=default.us)
     return min(limit, QUICK_MOST.us)
 
 
@@ -76,15 +79,16 @@ class PathCluster:
     """Closed rows of one shape of path.
 
     Args:
-        median_us, high_us: the wait that half of them, and four in five, do not exceed.
-        endings: of which they are. alone: those of them that ended nothing else. joined: those that also
-            ended requests of paths which mostly end in company: a process that ends takes along whatever it
-            works on.
+        low_us, median_us, high_us: the wait that one in five, half, and four in five do not exceed.
+        endings: of which they are. alone: those of them that ended nothing else, or a second of the same
+            path. joined: those that also ended requests of paths which mostly end in company: a process that
+            ends takes along whatever it works on.
     """
 
     path: str
     number: int
     targets: int
+    low_us: int
     median_us: int
     high_us: int
     endings: int
@@ -107,7 +111,7 @@ def path_clusters(seen: Sequence[Seen], every: Sequence[Ending]) -> dict[str, Pa
         for shape in mine:
             part = parts.setdefault(shape, [0, 0, 0])
             part[0] += 1
-            part[1] += len(ending.places) == 1
+            part[1] += len(mine) == 1 and len(ending.places) <= 2
         if len(mine) > 1:
             together.append(mine)
     lonely = {path for path, (number, alone, _) in parts.items() if alone >= MANY and alone * 5 >= number * 4}
@@ -120,14 +124,16 @@ def path_clusters(seen: Sequence[Seen], every: Sequence[Ending]) -> dict[str, Pa
         waits = sorted(wait for place in places if (wait := seen[place].wait_us) >= 0)
         if len(places) >= MANY and waits:
             targets = len({seen[place].target for place in places})
-            middle, high = waits[len(waits) // 2], waits[(len(waits) - 1) * 4 // 5]
-            found[path] = PathCluster(path, len(places), targets, middle, high, *parts[path])
+            low, high = waits[(len(waits) - 1) // 5], waits[(len(waits) - 1) * 4 // 5]
+            found[path] = PathCluster(
+                path, len(places), targets, low, waits[len(waits) // 2], high, *parts[path]
+            )
     return found
 
 
 def stands_out(cluster: PathCluster, all_of_them: dict[str, PathCluster]) -> bool:
-    """Whether the closes of the other paths take quite other times."""
-    others = [one for one in all_of_them.values() if one is not cluster]
+    """Whether the closes of the other paths take quite other times; those that worked first say nothing."""
+    others = [one for one in all_of_them.values() if one is not cluster and one.low_us <= WORKED.us]
     if sum(one.number for one in others) < 2 * MANY:
         return False
     middles = sorted(max(one.median_us, _ROUND_TRIP.us) for one in others)

@@ -21,6 +21,11 @@ WORKER_SPREAD: Final = Duration.of(ms=2300)
 """gunicorn ends a worker between its limit and 2.2 s later, whatever the limit (measured)."""
 NARROW: Final = Duration.of(ms=400)
 """Of six strikes that a look once a second times, all lie within this in one case of a hundred."""
+PROMPT: Final = Duration.of(ms=150)
+"""The middle of three strikes that a look once a second times lies so near the first in one case of fifteen;
+that of six lies twice as near in one of ten, of twelve in one of a hundred."""
+MANY: Final = 3
+"""Waits alike that make a pattern."""
 WORKER_LEAST: Final = Duration.of(s=5)
 """Worker limits are longer; waits of 1 to 3 s are just slow."""
 LONG: Final = Duration.of(s=1)
@@ -42,6 +47,7 @@ class Constant:
 
     Args:
         size: `size` of them from `least_us` to `most_us`, of `among` long waits alike.
+        late_us: how far the middle one lies above the first, whatever single ones do; of answers only.
         around: other waits within three times its width on either side, but in the width of one.
         before: those in the second before it, in which no timer had struck.
     """
@@ -52,6 +58,14 @@ class Constant:
     among: int
     around: float
     before: int
+    late_us: int
+
+    @cached_property
+    def prompt(self) -> bool:
+        """Whether most came at the timer itself. Single lines may be late on a busy machine; a master that
+        looks once a second is late by half of one in the middle."""
+        limit = PROMPT.us if self.size < 2 * MANY else 2 * PROMPT.us
+        return self.sharp or (self.size >= MANY and self.late_us <= limit)
 
     @cached_property
     def sharp(self) -> bool:
@@ -83,6 +97,8 @@ class Constant:
             dense = self.size >= 4 * self.around
             enough = self.size >= (3 if self.least_us >= WORKER_LEAST.us else 6)
             return enough and dense and self.whole and self.size * 10 >= self.among
+        if self.prompt and self.whole and self.size >= MANY and self.size * 2 >= self.among:
+            return True
         if self.size < 3 or self.least_us < WORKER_LEAST.us:
             return False
         if self.size < 8 * self.before:
@@ -133,19 +149,19 @@ def constants(seen: Sequence[Seen], alone: Iterable[int]) -> dict[int, Constant]
         if wait >= least:
             kinds.setdefault((one.row.elb_status, one.row.target_status), []).append((wait, place))
     found: dict[int, Constant] = {}
-    for pairs in kinds.values():
+    for (_, made), pairs in kinds.items():
         pairs.sort()
-        _of_one_kind(pairs, found)
+        _of_one_kind(pairs, found, answered=made is not None)
     return found
 
 
-def _of_one_kind(pairs: Sequence[tuple[int, int]], found: dict[int, Constant]) -> None:
+def _of_one_kind(pairs: Sequence[tuple[int, int]], found: dict[int, Constant], *, answered: bool) -> None:
     values = [us for us, _ in pairs]
     for width, least in ((WORKER_SPREAD.us, 1), (ALIKE.us, 2)):
         for first, last in _densest(values, width):
             if last - first < least:
                 continue
-            constant = _constant(values, first, last, width)
+            constant = _constant(values, first, last, width, answered=answered)
             for _, place in pairs[first:last]:
                 known = found.get(place)
                 if known is None or _says_more(constant, known):
@@ -176,9 +192,10 @@ def _densest(values: list[int], width: int) -> list[tuple[int, int]]:
     return found
 
 
-def _constant(values: list[int], first: int, last: int, width: int) -> Constant:
+def _constant(values: list[int], first: int, last: int, width: int, *, answered: bool) -> Constant:
     least, most = values[first], values[last - 1]
     below = first - bisect_left(values, least - 3 * width)
     above = bisect_right(values, most + 3 * width) - last
     before = first - bisect_left(values, least - _US)
-    return Constant(last - first, least, most, len(values), (below + above) / 6, before)
+    late = values[first + (last - first) // 2] - least if answered else width
+    return Constant(last - first, least, most, len(values), (below + above) / 6, before, late)

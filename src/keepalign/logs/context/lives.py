@@ -23,6 +23,8 @@ AFTERWARDS: Final = Duration.of(s=60)
 """For so long after its end a balancer may try a target: two failed health checks at the default interval."""
 TOGETHER: Final = Duration.of(ms=40)
 """A process that ends closes its connections within this (generated incidents and lab runs: under 40 ms)."""
+_TOLD_LATE: Final = Duration.of(s=1)
+"""By so much lines of one instant may be dated apart on a busy machine."""
 _EPISODE: Final = Duration.of(s=2)
 """A server that does not listen refuses whatever comes, for as long as it takes to start."""
 _SURPRISE: Final = 4
@@ -155,7 +157,7 @@ class Lives:
         if not self._complete or self.returned(target, at_us):
             return False
         life = self.of.get(target)
-        return life is None or life.last_us <= at_us + TOGETHER.us
+        return life is None or life.last_us <= at_us + _TOLD_LATE.us
 
     def left(self, target: str, at_us: int) -> bool:
         """Whether nothing came from the target any more although others went on.

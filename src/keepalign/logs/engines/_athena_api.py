@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from threading import Event
 from typing import Final, TypeVar
 
@@ -12,9 +11,9 @@ import msgspec
 from keepalign.errors import KeepalignError, NoAccess, ReadError, UsageError
 from keepalign.logs import sql
 from keepalign.logs._aws_errors import Asked, code_of
-from keepalign.logs.engines._athena_sql import DATABASE
+from keepalign.logs.aws_options import Athena
 from keepalign.logs.s3 import Address
-from keepalign.logs.session import AwsOptions, Record, ask, pages, raw
+from keepalign.logs.session import Record, ask, pages, raw
 from keepalign.units import Duration
 
 _LOOKS: Final = (Duration.of(ms=250), Duration.of(ms=500), Duration.of(s=1), Duration.of(s=2))
@@ -27,24 +26,6 @@ _Kept = TypeVar("_Kept")
 def patiently(time: Duration) -> None:
     """Returns after so long; Ctrl-C ends it."""
     Event().wait(time.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Athena:
-    """How Athena is used.
-
-    Args:
-        database: where our tables are made, or where `table` is.
-        table: one that is there, of AWS's form; empty: ours.
-        workgroup: whose settings and limits hold. output: "s3://…", for results; empty: the workgroup's.
-        session: profile and region; the region is that of the bucket, too.
-    """
-
-    session: AwsOptions = AwsOptions()  # noqa: RUF009 # frozen
-    database: str = DATABASE
-    table: str = ""
-    workgroup: str = "primary"
-    output: str = ""
 
 
 class _Output(Record):

@@ -23,7 +23,6 @@ from keepalign.logs.alb import FIELDS, LEAST
 from keepalign.logs.sql import COLUMNS, TABLE, stamp
 from keepalign.units import Instant
 
-DATABASE: Final = "keepalign"
 FIRST_DAY: Final = "2016/08/11"
 """Application Load Balancers began (AWS news blog)."""
 _VERSION: Final = 1

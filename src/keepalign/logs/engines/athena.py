@@ -19,9 +19,9 @@ from typing import Final
 from keepalign.errors import NothingToRead, UsageError
 from keepalign.logs import alb, parts, s3, sql
 from keepalign.logs.alb import FIELDS, Token, fault_of, row_of_texts
+from keepalign.logs.aws_options import Athena
 from keepalign.logs.engines import Judgement
 from keepalign.logs.engines._athena_api import (
-    Athena,
     Queries,
     Wait,
     has_database,

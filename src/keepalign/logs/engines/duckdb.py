@@ -26,11 +26,10 @@ from keepalign.logs.blocks import GZIP, LONGEST, blocks, pieces
 from keepalign.logs.engines import Judgement
 from keepalign.logs.engines._lines import ODD, USUAL, add_counts, alb_lines, sort_out, span_over, usual_line
 from keepalign.logs.engines.local import whole
-from keepalign.logs.formats import sniff
 from keepalign.logs.judge import judge
 from keepalign.logs.objects import Kind, LogObject, Scanned, kind_by_name
 from keepalign.logs.scan import scan
-from keepalign.logs.sources import LocalFile, first_bytes
+from keepalign.logs.sources import LocalFile, kind_of
 from keepalign.logs.wanted import Wanted
 from keepalign.logs.windows import MOST_ROWS, windows
 from keepalign.model.observation import Evidence
@@ -111,7 +110,7 @@ def _vetted(obj: LogObject) -> _File | None:
     """The file, when DuckDB reads each of its lines as one row."""
     if not isinstance(obj.opener, LocalFile) or _PATTERN.search(obj.opener.path):
         return None
-    if kind_by_name(obj.name) not in (None, Kind.ALB) or sniff(first_bytes(obj.opener())) is not Kind.ALB:
+    if kind_by_name(obj.name) not in (None, Kind.ALB) or kind_of(obj) is not Kind.ALB:
         return None
     with obj.opener() as stream:
         gzipped = stream.read(len(GZIP)) == GZIP

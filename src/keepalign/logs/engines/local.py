@@ -20,7 +20,7 @@ from multiprocessing.context import ForkContext, SpawnContext
 from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from keepalign.errors import ReadError
 from keepalign.logs import parts
@@ -29,7 +29,6 @@ from keepalign.logs.engines import Judgement, Portion
 from keepalign.logs.judge import judge
 from keepalign.logs.objects import LogObject, Scanned, kind_by_name
 from keepalign.logs.scan import Stopped, scan
-from keepalign.logs.sources import STDIN
 from keepalign.logs.tally import Tally
 from keepalign.logs.wanted import Wanted, of_group
 from keepalign.logs.windows import SLICE_MINUTES, CountersOf, Key, window, windows
@@ -124,7 +123,7 @@ def judged_by_workers(
         for portion in parts.portions(by_name, folder=job.folder):
             if not _wanted(portion.key, job.wanted):
                 continue
-            running.append(pool.submit(_judge_portion, portion))
+            running.append(_submitted(pool, _judge_portion, portion))
             if len(running) > workers:
                 yield _taken(running.popleft(), by_name)
         while running:
@@ -143,6 +142,8 @@ def _wanted(key: Key, wanted: Wanted) -> bool:
     return not wanted.target_group or of_group(key.group, wanted.target_group)
 
 
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
 _Judged = tuple[Portion, list[tuple[int, Rejected]]]
 
 
@@ -173,11 +174,25 @@ class _Judging:
 _judging: _Judging | None = None
 
 
+def _serve_parent() -> None:
+    """In a worker: Ctrl-C is the parent's to handle, and no worker outlives it, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        # A pool's worker waits for work for ever: it holds both ends of the queue.
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _begin_judging(judging: _Judging) -> None:
-    """In a worker: Ctrl-C is the parent's to handle."""
+    """In a worker."""
     global _judging  # how a pool hands things to its workers
     _judging = judging
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _serve_parent()
 
 
 def _judge_portion(portion: parts.Portion) -> _Judged:
@@ -226,8 +241,8 @@ def _read(job: Job, judgement: Judgement, report: Report) -> None:
     errors: list[ReadError] = []
     size = sum(one.size for one, _ in todo)
     workers = min(job.workers or os.cpu_count() or 1, len(todo))
-    # Standard input belongs to this process.
-    apart = workers > 1 and size > _ALONE and not any(one.name == STDIN for one, _ in todo)
+    # Standard input and pipes belong to this process.
+    apart = workers > 1 and size > _ALONE and all(one.tag for one, _ in todo)
     run = _with_workers if apart else _alone
     for one, result in run(todo, workers, judgement, lambda more: report(read + more)):
         if isinstance(result, ReadError):
@@ -324,22 +339,39 @@ def _with_workers(
     with ProcessPoolExecutor(workers, context, _begin, (done, stop)) as pool, asked:
         # The largest first, so that no worker waits at the end for one that began a large one late.
         futures: dict[Future[Scanned | ReadError], LogObject] = {
-            pool.submit(_work, one, part): one for one, part in sorted(todo, key=lambda pair: -pair[0].size)
+            _submitted(pool, _work, one, part): one
+            for one, part in sorted(todo, key=lambda pair: -pair[0].size)
         }
         open_: set[Future[Scanned | ReadError]] = set(futures)
         while open_:
             ready, open_ = wait(open_, timeout=_LOOK_S)
-            report(done.value)
+            # Without its lock, which a worker that was killed may hold for ever.
+            report(done.get_obj().value)
             for future in ready:
                 if not future.cancelled():
                     yield futures[future], _result(future, futures[future])
             if asked.asked() and not stop.is_set():
-                judgement.interrupted = Interrupted(done.value, size)
+                judgement.interrupted = Interrupted(done.get_obj().value, size)
                 stop.set()
                 for future in open_:
                     future.cancel()
     if asked.asked():
-        judgement.interrupted = Interrupted(done.value, size)
+        judgement.interrupted = Interrupted(done.get_obj().value, size)
+
+
+def _submitted(
+    pool: ProcessPoolExecutor,
+    work: Callable[_Arguments, _Answer],
+    *arguments: _Arguments.args,
+    **keywords: _Arguments.kwargs,
+) -> Future[_Answer]:
+    """As pool.submit(), but where a worker has ended already the future is what tells it."""
+    try:
+        return pool.submit(work, *arguments, **keywords)
+    except BrokenProcessPool as error:
+        failed: Future[_Answer] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 def _result(future: Future[Scanned | ReadError], one: LogObject) -> Scanned | ReadError:
@@ -354,10 +386,10 @@ _shared: tuple[Synchronized[int], Event] | None = None
 
 
 def _begin(done: Synchronized[int], stop: Event) -> None:
-    """In a worker: Ctrl-C is the parent's to handle."""
+    """In a worker."""
     global _shared  # how a pool hands things to its workers
     _shared = done, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _serve_parent()
 
 
 def _work(one: LogObject, part: Path) -> Scanned | ReadError:

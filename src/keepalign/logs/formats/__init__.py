@@ -9,9 +9,9 @@ _sniff      which of these a log is, by its first bytes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeVar
 
 from keepalign.errors import ReadError
 from keepalign.logs import alb
@@ -23,7 +23,9 @@ from keepalign.logs.formats._sniff import sniff
 from keepalign.logs.objects import Kind
 from keepalign.model.observation import Rejected
 
-__all__ = ["OTHER_LOGS", "alb_lines", "field_records", "sniff"]
+__all__ = ["OTHER_LOGS", "alb_lines", "records", "sniff"]
+
+_Record = TypeVar("_Record")
 
 OTHER_LOGS: Final = {
     "tls_verify_status": "a record of the ALB connection log",
@@ -61,14 +63,19 @@ def alb_lines(source: BinaryIO | Path, kind: Kind, *, file: str) -> Iterator[tup
         raise ReadError(f"{kind} is not to be turned into lines", file=file)
 
 
-def field_records(
-    stream: BinaryIO, fields: Sequence[str], *, file: str
-) -> Iterator[tuple[int, dict[str, str], str] | Rejected]:
-    """Records of a log with other fields: its number, its values by name, and its text to show.
+def records(
+    stream: BinaryIO,
+    fields: Sequence[str],
+    read: Callable[[Mapping[str, str]], _Record | str],
+    *,
+    file: str,
+) -> Iterator[_Record | Rejected]:
+    """The records of a log with other fields, or a rejection, for each line that is not empty.
 
     Args:
         stream: lines of text with `fields` in their order, or JSON records in any wrapping, after gzip is
             taken off. Fields that follow are left out. Lines of text may be shorter; what JSON misses is "-".
+        read: makes a record of its values by name, or says why there is none.
     """
     for item in json_records(stream, file=file):
         if isinstance(item, Rejected):
@@ -76,10 +83,17 @@ def field_records(
             continue
         number, record = item
         if isinstance(record, dict):
-            yield number, {name: text_of(record.get(name)) or "-" for name in fields}, repr(record)[:SHOWN]
+            values = {name: text_of(record.get(name)) or "-" for name in fields}
         elif record:
-            values = (field.text for field in alb.tokens(record))
-            yield number, dict(zip(fields, values, strict=False)), record[:SHOWN]
+            values = dict(zip(fields, (field.text for field in alb.tokens(record)), strict=False))
+        else:
+            continue
+        found = read(values)
+        if isinstance(found, str):
+            text = record if isinstance(record, str) else repr(record)
+            yield Rejected(file, number, 1, found, text[:SHOWN])
+        else:
+            yield found
 
 
 def _json_lines(stream: BinaryIO, *, file: str) -> Iterator[tuple[int, bytes] | Rejected]:
