@@ -226,10 +226,15 @@ def _as_written(setting: Setting, value: Duration) -> str:
 
 
 def _order(finding: Finding, solved: Solved) -> tuple[str, ...]:
-    """The stages of the roll-out, with their changes, where it needs more than one for this finding."""
+    """The stages of the roll-out, with the changes that this finding needs or brings with it."""
     if not any(change.cures(finding) for stage in solved.stages for change in stage.changes):
         return ()
-    return tuple(
-        f"{stage.what} ({'; '.join(f'{c.setting.option} {c.value} of {c.hop}' for c in stage.changes)})"
+    needed = (
+        (stage.what, [one for one in stage.changes if one.cures(finding) or one.follows])
         for stage in solved.stages
+    )
+    return tuple(
+        f"{what} ({'; '.join(f'{one.setting.option} {one.value} of {one.hop}' for one in changes)})"
+        for what, changes in needed
+        if changes
     )

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ from keepalign.logs.objects import LogObject, Scanned, kind_by_name
 from keepalign.logs.scan import Stopped, scan
 from keepalign.logs.tally import Tally
 from keepalign.logs.wanted import Wanted, of_group
-from keepalign.logs.windows import SLICE_MINUTES, CountersOf, Key, window, windows
+from keepalign.logs.windows import MOST_ROWS, SLICE_MINUTES, CountersOf, Key, window, windows
 from keepalign.model.diagnosis import Interrupted
 from keepalign.model.observation import Evidence, Judged, LogRow, Rejected
 from keepalign.units import Instant
@@ -120,16 +120,30 @@ def judged_by_workers(
     running: deque[Future[_Judged]] = deque()
     pool = ProcessPoolExecutor(workers, _context(), _begin_judging, (judging,))
     try:
-        for portion in parts.portions(by_name, folder=job.folder):
-            if not _wanted(portion.key, job.wanted):
-                continue
-            running.append(_submitted(pool, _judge_portion, portion))
+        for several in _together(parts.portions(by_name, folder=job.folder), job.wanted):
+            running.append(_submitted(pool, _judge_portions, several))
             if len(running) > workers:
                 yield _taken(running.popleft(), by_name)
         while running:
             yield _taken(running.popleft(), by_name)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _together(portions: Iterable[parts.Portion], wanted: Wanted) -> Iterator[list[parts.Portion]]:
+    """Windows that are wanted, as many at a time as one may hold rows: what comes back is counted once."""
+    several: list[parts.Portion] = []
+    rows = 0
+    for portion in portions:
+        if not _wanted(portion.key, wanted):
+            continue
+        if several and rows + len(portion.lines) > MOST_ROWS:
+            yield several
+            several, rows = [], 0
+        several.append(portion)
+        rows += len(portion.lines)
+    if several:
+        yield several
 
 
 def _wanted(key: Key, wanted: Wanted) -> bool:
@@ -195,18 +209,24 @@ def _begin_judging(judging: _Judging) -> None:
     _serve_parent()
 
 
-def _judge_portion(portion: parts.Portion) -> _Judged:
+def _judge_portions(portions: Sequence[parts.Portion]) -> _Judged:
     assert _judging is not None
-    rows, rejected = parts.read_portion(portion, _judging.names)
     tally = Tally()
-    if not rows:
-        return Portion(tally), rejected
-    counters = _judging.counters.get(portion.key, {})
-    seen = window(portion.key, rows, counters, _judging.evidence, complete=_judging.complete)
-    judged = [one for one in judge(seen) if _judging.kept.wanted.keeps(one.row)]
-    for one in judged:
-        tally.add(one)
-    return Portion(tally, judged if _judging.kept.rows else ()), rejected
+    kept: list[Judged] = []
+    rejected: list[tuple[int, Rejected]] = []
+    for portion in portions:
+        rows, refused = parts.read_portion(portion, _judging.names)
+        rejected += refused
+        if not rows:
+            continue
+        counters = _judging.counters.get(portion.key, {})
+        seen = window(portion.key, rows, counters, _judging.evidence, complete=_judging.complete)
+        for one in judge(seen):
+            if _judging.kept.wanted.keeps(one.row):
+                tally.add(one)
+                if _judging.kept.rows:
+                    kept.append(one)
+    return Portion(tally, kept), rejected
 
 
 def _context() -> ForkContext | SpawnContext:
