@@ -36,7 +36,7 @@ types:
 
 # Single servers and the balancer mostly wait for their timers, and Spark is in no hurry; proofs and scenarios
 # under load want the machine for themselves.
-BESIDE := tests/lab tests/conformance tests/logs/engines tests/logs/witness
+BESIDE := tests/lab tests/conformance tests/readers tests/logs/engines tests/logs/witness
 unit:
 	$(BIN)/python -m pytest -m "not lab" -n auto --dist worksteal
 	$(BIN)/python -m pytest -m lab -n 3 --dist loadfile $(BESIDE)

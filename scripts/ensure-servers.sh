@@ -18,6 +18,8 @@ missing() {
     have apache2 httpd || echo apache2-bin
     have nginx || echo nginx-light
     have node || echo nodejs
+    # Spark's tests alone; they fail without it only where every server is required.
+    [ "${KEEPALIGN_REQUIRE_SERVERS:-}" != 1 ] || have java || echo openjdk-17-jre-headless
 }
 
 [ -z "$(missing)" ] && exit 0
