@@ -188,6 +188,7 @@ def test_both_scanners_tell_the_same(
         (gzip.compress(PAIR * 100) + gzip.compress(PAIR)[:20], 200, "breaks off"),
         (PAIR * 100, 200, ""),
     ],
+    ids=["cut", "two members", "garbage behind", "zeros behind", "second member cut", "plain"],
 )
 @pytest.mark.parametrize("name", ["a.log", "a.gz"])
 def test_gzip_streams_keep_what_came_whatever_their_name(

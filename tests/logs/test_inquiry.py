@@ -367,3 +367,24 @@ def test_stated_timers_beat_the_configuration(tmp_path: Path) -> None:
     told = {one.group: one.timers for one in diagnosis.timers}
     assert all(timers.idle_timeout == Duration.of(s=61) for timers in told.values())
     assert GROUP.partition("targetgroup/")[2].startswith("orders/")
+
+
+def test_timers_are_told_with_whoever_knew_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from keepalign.logs import aws
+
+    known = aws.Live(timers={GROUP: Timers(idle_timeout=Duration.of(s=60))})
+    monkeypatch.setattr(aws, "balancer_timers", lambda seen, options: known)
+    folder = str(folder_of(tmp_path, 1))
+    live = {one.group: one.source for one in call(folder, given=Given(live=True)).timers}
+    assert live == {GROUP: "the running balancer"}
+    stated = Timers(keep_alive=Duration.of(s=5))
+    both = {one.group: one.source for one in call(folder, given=Given(live=True, timers=stated)).timers}
+    assert both == {"": "as stated", GROUP: "the running balancer and as stated"}
+
+
+def test_health_checks_that_are_not_kept_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keepalign.logs.beside.MOST_CHECKS", 2)
+    folder = folder_of(tmp_path, 1)
+    check = "http 2026-11-22T10:00:0{}.000000Z 0.002 10.0.0.1:80 orders PASS 200 -\n"
+    (folder / "health_check_log_x.log").write_text("".join(check.format(n) for n in range(3)))
+    assert "2 of 3 health checks were kept: the first ones" in call(str(folder)).notes

@@ -17,7 +17,9 @@ ONE = line("0.001 0.000 -1 502 -").encode() + b"\n"
 
 
 @pytest.mark.parametrize(
-    "data", [ONE * 3, gzip.compress(ONE * 3), gzip.compress(ONE) + gzip.compress(ONE * 2)]
+    "data",
+    [ONE * 3, gzip.compress(ONE * 3), gzip.compress(ONE) + gzip.compress(ONE * 2)],
+    ids=["plain", "packed", "two members"],
 )
 def test_stream_is_read_plain_or_packed(data: bytes) -> None:
     reading = Reading()

@@ -6,7 +6,7 @@ What the user states beats the stack's configuration, and that beats what AWS sa
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from keepalign.errors import KeepalignError, NothingToRead, ReadError
 from keepalign.logs.aws_options import AwsOptions
 from keepalign.logs.blocks import Unpacked, pieces
-from keepalign.logs.known import Configured
+from keepalign.logs.known import STATED, Configured
 from keepalign.logs.objects import REJECTS_SHOWN, Kind, LogObject, Scanned, kind_by_name
 from keepalign.logs.sources import kind_of
 from keepalign.model.observation import Deployment, Evidence, HealthCheck, LogRow, Rejected, Testimony, Timers
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from keepalign.logs.witness.files import Statement, Witness
 
 # What only some calls need is imported by them: `diagnose -` answers at once.
+_UNKNOWN: Final = Timers()
 MOST_CHECKS: Final = 500_000
 """Health checks that are kept: some 100 MB as objects."""
 
@@ -55,9 +56,15 @@ class Given:
 
 @dataclass(slots=True)
 class Beside:
-    """Evidence, and what there is to say of where it came from. `scanned`: the objects it was read from."""
+    """Evidence, and what there is to say of where it came from.
+
+    Args:
+        timers_from: by the keys of `evidence.timers`: who told them, in words. scanned: the objects that
+            evidence was read from.
+    """
 
     evidence: Evidence = field(default_factory=Evidence)
+    timers_from: dict[str, str] = field(default_factory=dict)
     configured: Configured | None = None
     notes: list[str] = field(default_factory=list)
     scanned: list[Scanned] = field(default_factory=list)
@@ -77,7 +84,7 @@ def beside(
     Raises: KeepalignError: what the user named cannot be read.
     """
     found = Beside()
-    layers: list[dict[str, Timers]] = []
+    layers: list[_Layer] = []
     deployments: list[Deployment] = []
     testimonies: list[Testimony] = []
     if given.live or given.services:
@@ -85,7 +92,7 @@ def beside(
 
         for name in given.services:
             said = aws.service(name, given.aws)
-            layers.append(said.timers)
+            layers.append((f"ECS service {name}", said.timers))
             deployments += said.deployments
             testimonies += said.testimonies
             found.notes += said.notes
@@ -94,12 +101,12 @@ def beside(
         if given.live:
             seen = {(elb, group) for one in scanned for elb, _, group in one.groups if group not in ("", "-")}
             said = aws.balancer_timers(seen, given.aws)
-            layers.append(said.timers)
+            layers.append(("the running balancer", said.timers))
             found.notes += said.notes
     if given.config:
         found.configured = _configured(given, found.notes)
         if found.configured is not None:
-            layers.append(dict(found.configured.timers))
+            layers.append((found.configured.source, found.configured.timers))
     for name in (*given.events, *given.met):
         deployments += _events(name, found.notes, asked=name in given.events)
     if given.witnesses:
@@ -109,10 +116,12 @@ def beside(
         hearing = hear(given.witnesses, Interest.of(rows()) if rows is not None else None)
         testimonies += hearing.testimonies
         found.notes += [*hearing.notes, *map(_account, hearing.statements)]
+    timers = _merged(layers, given.timers)
+    found.timers_from = {group: told for group in timers if (told := _sources(group, layers, given.timers))}
     several = list(objects)
     health = _read_beside(several, found) if several else []
     found.evidence = Evidence(
-        timers=_merged(layers, given.timers),
+        timers=timers,
         deployments=tuple(sorted(deployments, key=lambda one: (one.at, one.removed, one.source))),
         health=tuple(sorted(health)),
         testimonies=tuple(sorted(testimonies, key=lambda one: (one.at, one.file, one.line))),
@@ -153,10 +162,24 @@ def _configured(given: Given, notes: list[str]) -> Configured | None:
         return None
 
 
-def _merged(layers: Iterable[dict[str, Timers]], stated: Timers) -> dict[str, Timers]:
+_Layer = tuple[str, Mapping[str, Timers]]
+"""Who says so, and timers by target group."""
+
+
+def _sources(group: str, layers: Iterable[_Layer], stated: Timers) -> str:
+    """Everybody who told any of a target group's timers."""
+    told = [
+        source
+        for source, timers in layers
+        if any(timers.get(key, _UNKNOWN) != _UNKNOWN for key in {group, ""})
+    ]
+    return " and ".join([*told, *([STATED] if stated != _UNKNOWN else [])])
+
+
+def _merged(layers: Iterable[_Layer], stated: Timers) -> dict[str, Timers]:
     """Later layers win, value by value; `stated` wins over all. Values for all groups hold for each."""
     found: dict[str, Timers] = {}
-    for layer in layers:
+    for _, layer in layers:
         for group, timers in layer.items():
             found[group] = _over(found.get(group, Timers()), timers)
     everywhere = _over(found.get("", Timers()), stated)
@@ -206,6 +229,9 @@ def _read_beside(objects: Iterable[LogObject], found: Beside) -> list[HealthChec
             why = error.message if isinstance(error, ReadError) else error.strerror
             found.notes.append(f"{one.name}: not read: {why}")
         found.notes += account.notes
+    kept, read = len(checks), sum(one.fine for one in found.scanned if one.kind is Kind.HEALTH)
+    if kept < read:
+        found.notes.append(f"{kept:,} of {read:,} health checks were kept: the first ones")
     found.notes += handshakes.sentences()
     return checks
 

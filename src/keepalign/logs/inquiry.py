@@ -139,6 +139,7 @@ def inquire(inquiry: Inquiry, stdin: BinaryIO, watch: Watch) -> Diagnosis:
             evidence=known.evidence,
             complete=whole(judgement.scanned),
             skipped=found.skipped,
+            timers_from=known.timers_from,
         )
 
 
