@@ -1,7 +1,8 @@
 """The catalogue: for a split, the incidents with all their parameters drawn from seeds.
 
-"tune" is for looking at while the judge is written; "heldout" has other seeds and other values, and is only
-scored. The makers are the same: what is held out are parameters, traffic and the luck of the run.
+"tune" and "seen" are for looking at while the judge is written ("seen" was held out at first, and was looked
+at when its scores fell behind); "heldout" has other seeds and other values, and is only scored. The makers
+are the same: what is held out are parameters, traffic and the luck of the run.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from bench.attribution.maker import POLLED, Maker
 from bench.attribution.mixtures import MIXTURES
 from bench.attribution.spec import Kind, Spec, What
 
-SPLITS: Final = ("tune", "heldout")
-_FIRST_SEED: Final = {"tune": 1000, "heldout": 7000}
+SPLITS: Final = ("tune", "seen", "heldout")
+_FIRST_SEED: Final = {"tune": 1000, "seen": 7000, "heldout": 20000}
 
 
 def _stale(kind: Kind) -> Callable[[Maker], Spec]:

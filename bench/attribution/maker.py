@@ -10,7 +10,11 @@ from bench.attribution.spec import Action, Kind, Spec, Stack, What
 from bench.attribution.traffic import Traffic
 
 STALE_KINDS: Final = (Kind.APACHE, Kind.NGINX, Kind.GTHREAD, Kind.NODE)
-_IDLES: Final[Mapping[str, tuple[int, ...]]] = {"tune": (20, 30, 45, 60), "heldout": (25, 35, 50, 60)}
+_IDLES: Final[Mapping[str, tuple[int, ...]]] = {
+    "tune": (20, 30, 45, 60),
+    "seen": (25, 35, 50, 60),
+    "heldout": (22, 33, 48, 60),
+}
 """Idle timeouts of the balancer by split, in seconds."""
 POLLED: Final = (
     "/api/events",

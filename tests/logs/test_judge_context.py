@@ -99,9 +99,64 @@ def test_begin_and_end_of_a_target_are_told_by_its_answers() -> None:
     counts = {A: [60, 60, 30], B: [60] * 6, "10.0.0.3:80": [0, 0, 45, 60, 60, 60]}
     one = context(line("0.001 4.000 -1 502 -", at=150), answers=counts)
     start = MINUTE * 60_000_000
-    assert one.lives.newcomers(start + 130_000_000, start + 140_000_000) == 1
-    assert one.lives.replaced_before(A, start + 140_000_000)
-    assert not one.lives.replaced_before(A, start + 130_000_000)
+    assert one.lives.newcomers(start + 120_000_000, start + 145_000_000) == 1
+    assert one.lives.replaced_before(A, start + 145_000_000)
+    assert not one.lives.replaced_before(A, start + 135_000_000), "it may have come later"
+    assert not one.lives.newcomers(start + 135_000_000, start + 145_000_000), "or earlier"
+
+
+def test_minute_that_no_target_was_there_throughout_tells_little_of_a_begin() -> None:
+    """A gave its 60 answers in some seconds of that minute: they say nothing of how long a minute is."""
+    counts = {A: [0, 60, 60], "10.0.0.3:80": [0, 0, 45]}
+    cut = line("0.001 4.000 -1 502 -", at=150)
+    late = context(cut, answers=counts)
+    start = MINUTE * 60_000_000
+    assert late.lives.newcomers(start + 120_000_000, start + 180_000_000) == 1
+    assert not late.lives.newcomers(start + 130_000_000, start + 180_000_000)
+    assert not late.lives.replaced_before(A, start + 175_000_000)
+    error = line("0.001 0.500 0.000 500 500", at=131, target="10.0.0.3:80")
+    early = context(cut, error, answers=counts)
+    assert early.lives.replaced_before(A, start + 131_000_000), "it took a request then"
+
+
+def test_refusals_before_an_end_begin_with_the_first_of_their_kind() -> None:
+    refused = [line("-1 -1 -1 502 -", at=at, elapsed=0.001) for at in (146.0, 147.5, 152.0)]
+    one = context(line("0.001 4.000 -1 502 -", at=150), *refused, answers={A: [60, 60, 30]})
+    start, at = MINUTE * 60_000_000, one.seen[2].at_us
+    assert one.lives.refusing_since(A, at - 20_000_000, at - 200_000) == start + 145_999_000
+    assert one.lives.refusing_since(B, at - 20_000_000, at - 200_000) is None
+    assert one.lives.refusing_since(A, at - 3_500_000, at - 200_000) is None, "it had refused before"
+
+
+def strike(at: float, *waits: float, target: str = A) -> list[str]:
+    """Requests that end together."""
+    return [line(f"0.001 {wait:.3f} -1 502 -", at=at, target=target) for wait in waits]
+
+
+ANSWERS = {A: [60, 60, 30], B: [60] * 6}
+
+
+def test_processes_that_end_one_after_another_are_one_end() -> None:
+    lines = [*strike(150, 0.2, 4.0, 7.5), *strike(153, 3.1, 5.5), *strike(158, 8.2, 9.0)]
+    one = context(*lines, answers=ANSWERS)
+    (whole,) = set(one.series.values())
+    assert len(one.series) == 3
+    assert (len(whole.places), whole.span_us, whole.youngest_us) == (7, 8_000_000, 200_000)
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ([*strike(150, 0.2, 4.0), *strike(150.1, 3.1, 5.5), *strike(150.3, 8.2, 9.0)], "at once, told late"),
+        ([*strike(150, 0.2, 4.0), *strike(158, 8.2, 9.0)], "two may be two things"),
+        ([*strike(150, 0.2, 4.0), *strike(153, 3.1), *strike(158, 8.2)], "single ones may be anything"),
+        ([*strike(130, 0.2, 4.0), *strike(145, 3.1, 9.0), *strike(158, 8.2, 9.0)], "too far apart"),
+        ([*strike(250, 1, 4, target=B), *strike(253, 3, 5, target=B), *strike(256, 8, 9, target=B)],
+         "the target stayed"),
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_series_is_none(lines: list[str], why: str) -> None:
+    assert not context(*lines, answers=ANSWERS).series, why
 
 
 def test_failed_health_check_is_told_unless_the_target_drains() -> None:

@@ -85,6 +85,41 @@ def test_two_limits_alike_are_told_by_what_the_server_refused() -> None:
     assert {one.cause for one in stopped if one.row.request_time is not None} == {"stop-timeout-below-drain"}
 
 
+def ended(lines: Sequence[str], timers: Timers) -> set[str]:
+    """Causes of what target A closed, in minutes in which B goes on and A falls silent."""
+    rows = tuple(row(text) for text in lines)
+    minute = row(line("0.001 0.000 -1 502 -", at=CUT_AT)).time.us // 60_000_000
+    counts = {(A, -2): 60, (A, -1): 60, (A, 0): 8} | {(B, n): 60 for n in range(-2, 4)}
+    counters = {CounterKey(minute + n, target, 200, 200): count for (target, n), count in counts.items()}
+    window = Window(rows[0].target_group or "", counters, rows, timers, complete=True)
+    return {one.cause for one in judge(window) if one.row.request_time is not None}
+
+
+def test_server_that_refused_before_its_requests_ended_was_stopping() -> None:
+    """Young requests come on connections that it still keeps."""
+    refused = [line("-1 -1 -1 502 -", at=CUT_AT - before, elapsed=0.001) for before in (3.0, 2.1, 0.4)]
+    cut = cut_together(0.1, 4.2, 6.0, 7.7)
+    assert ended([*refused, *cut], Timers()) == {"stop-timeout-below-drain"}
+    assert ended(cut, Timers()) != {"stop-timeout-below-drain"}
+
+
+def test_short_stop_timeout_cuts_young_requests_too() -> None:
+    """The balancer goes on sending for some seconds after the target was told to stop."""
+    timers = Timers(deregistration_delay=Duration.of(s=60), stop_timeout=Duration.of(s=3), graceful=True)
+    cut = cut_together(0.1, 4.2, 6.0, 7.7)
+    assert ended(cut, timers) == {"stop-timeout-below-drain"}
+    assert ended(cut, replace(timers, stop_timeout=Duration.of(s=30))) == {"target-closed-mid-request"}
+
+
+def test_processes_that_end_one_after_another_were_told_to() -> None:
+    lines = [
+        line(f"0.001 {age:.3f} -1 502 -", at=CUT_AT + at, client=f"192.0.2.7:{4000 + at}")
+        for at, ages in ((0, (0.1, 4.2, 6.0)), (3, (3.1, 7.7)), (8, (8.5, 8.9)))
+        for age in ages
+    ]
+    assert ended(lines, Timers()) == {"no-graceful-shutdown"}
+
+
 def test_address_without_a_port_stands_for_all_of_its_ports() -> None:
     found = known(
         cut_together(*AGES),

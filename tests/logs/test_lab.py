@@ -7,6 +7,7 @@ between requests, and never at the log.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -21,7 +22,7 @@ from keepalign.lab.scale import Scale
 from keepalign.lab.tasks import Ports
 from keepalign.logs.judge import judge
 from keepalign.logs.paste import Reading, read
-from keepalign.model.observation import Judged, Timers
+from keepalign.model.observation import Judged, LogRow, Timers
 from keepalign.prove.attribute import failures
 from keepalign.prove.scenario import play
 from keepalign.scenarios.reader import load
@@ -39,17 +40,25 @@ ENDPOINTS = """[
 ]"""
 
 
-def judged_with_truth(result: Run, timers: Timers) -> list[tuple[str, Judged]]:
-    """Every error of the run's log, behind the cause that the lab knows of."""
+def judged_with_truth(result: Run, timers: Timers, *, later: Duration = ZERO) -> list[tuple[str, Judged]]:
+    """Every error of the run's log, behind the cause that the lab knows of.
+
+    Args:
+        later: judged as if all of it had happened so much later.
+    """
     truth = {failed.client.trace_root: failed.cause for failed in failures(result)}
     reading = Reading()
     read([line.encode() for line in result.access_log], file="access.log", into=reading)
     assert not reading.rejected
     return [
         (truth.get((one.row.trace_id or "").rpartition("Root=")[2], "no failure"), one)
-        for window in windows(reading.rows, timers)
+        for window in windows([_moved(row, later) for row in reading.rows], timers)
         for one in judge(window)
     ]
+
+
+def _moved(row: LogRow, later: Duration) -> LogRow:
+    return replace(row, time=row.time + later, created=row.created + later if row.created else None)
 
 
 @pytest.mark.lab

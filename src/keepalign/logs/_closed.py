@@ -75,7 +75,7 @@ class Closed:
             gone = context.lives.refused(ending.target, ending.at_us - LONG_US, ending.at_us + GONE.us)
             if not gone and context.lives.returned(ending.target, ending.at_us):
                 return None
-        if context.one_event(ending):
+        if context.one_event(ending) or ending in context.series:
             return self._ends.opinion(ending)
         if not ending.waits_us:
             return None

@@ -40,6 +40,11 @@ _MOST: Final = 3.0
 _NEVER: Final = 9.0
 _SHORT: Final = 1.2
 """What a delay of few seconds has against it: the default is 300 s, and guides lower it to 30 or so."""
+_YOUNG: Final = 4.0
+"""What a young request tells against a stop timeout: a server that is stopping takes no new ones, but on
+connections that it keeps."""
+_SURELY_BEFORE_US: Final = 200_000
+"""A refusal so long before the end did not come from it."""
 _CLEARLY: Final = 0.9
 """So far ahead the likeliest explanation is more than twice as likely as the next."""
 _AGE: Final = 0.6
@@ -65,7 +70,7 @@ class Ends:
         context = self._context
         return {
             ending: None
-            for ending in context.endings
+            for ending in [context.series.get(one, one) for one in context.endings]
             if (context.one_event(ending) or ending.youngest_us >= LONG_US)
             and not context.lives.returned(ending.target, ending.at_us)
             and context.lives.left(ending.target, ending.at_us)
@@ -101,6 +106,7 @@ class Ends:
     def opinion(self, ending: Ending) -> Opinion:
         """For endings that are one event, or the last of their target."""
         context = self._context
+        ending = context.series.get(ending, ending)
         evidence = [_ENDED, _together(ending)]
         since = context.removed_since(ending.target, ending.at_us, DRAIN_SLACK)
         if since is not None and (known := self.taken_out(since, ending, evidence)):
@@ -198,6 +204,12 @@ def _clipped(weights: dict[str, float]) -> dict[str, float]:
 
 def _together(ending: Ending) -> str:
     youngest, oldest = ending.youngest_us, ending.oldest_us
+    if ending.span_us:
+        return (
+            f"{len(ending.places)} requests of {ending.target} ended in groups within"
+            f" {shown(ending.span_us)}, and then nothing came from it: the processes of its server ended one"
+            " after another"
+        )
     if len(ending.places) == 1:
         return f"target_processing_time {shown(youngest)}: the target had begun to work"
     return (
@@ -217,7 +229,12 @@ def _weigh(ending: Ending, context: Context) -> tuple[dict[str, float], list[str
     elif context.window.complete:
         weights[causes.CLOSED] += 1.0
     _add_drained(ending, context, weights, evidence)
-    _add_refusals(ending, context, weights, evidence, left=left)
+    if ending.span_us:
+        weights[causes.NO_GRACE] += _MOST
+        for other in (causes.DRAIN, causes.STOP, causes.CLOSED):
+            weights[other] -= _MOST
+    else:
+        _add_refusals(ending, context, weights, evidence, left=left)
     if left:
         _add_others(ending, context, weights, evidence)
     _add_timers(ending, context, weights, evidence)
@@ -232,7 +249,8 @@ def _add_drained(ending: Ending, context: Context, weights: dict[str, float], ev
     youngest, oldest, number = ending.youngest_us, ending.oldest_us, len(ending.waits_us)
     if youngest < LONG_US:
         weights[causes.DRAIN] -= _SHORT
-        weights[causes.STOP] -= 4.0
+        if not _stops_soon(context):
+            weights[causes.STOP] -= _YOUNG
         return
     share = youngest / max(oldest, 1)
     age = min(_MOST, -_AGE * (number - 1) * log(max(1 - share, 1e-9))) if number > 1 else 0.0
@@ -253,6 +271,12 @@ def _add_drained(ending: Ending, context: Context, weights: dict[str, float], ev
         evidence.append("its answers in its last minutes are as many as if it had got requests to the end")
 
 
+def _stops_soon(context: Context) -> bool:
+    """Whether a target that is stopped is killed while the balancer may still send to it."""
+    stop = context.window.timers.stop_timeout
+    return stop is not None and stop <= ROUTING_LAG
+
+
 def _add_refusals(
     ending: Ending, context: Context, weights: dict[str, float], evidence: list[str], *, left: bool
 ) -> None:
@@ -262,8 +286,9 @@ def _add_refusals(
     """
     lives, target, at_us = context.lives, ending.target, ending.at_us
     before = max(ending.youngest_us, _SOON_US)
-    if ending.youngest_us > LONG_US and lives.refused(target, at_us - before, at_us - LONG_US):
-        weights[causes.STOP] += 2.0
+    since = lives.refusing_since(target, at_us - before, at_us - _SURELY_BEFORE_US)
+    if since is not None and ending.oldest_us > LONG_US:
+        weights[causes.STOP] += 2.0 if ending.youngest_us > LONG_US else 2.0 + _YOUNG
         weights[causes.DRAIN] -= 4.0
         weights[causes.NO_GRACE] -= _MOST
         weights[causes.CLOSED] -= _MOST
@@ -272,7 +297,7 @@ def _add_refusals(
     lasted = lives.refused_for(target, at_us - 20_000, at_us + 3 * _SOON_US)
     if lasted is not None:
         weights[causes.DRAIN] -= 4.0
-        weights[causes.STOP] -= 1.5
+        weights[causes.STOP] -= 0.0 if _stops_soon(context) else 1.5
         if lasted > ROUTING_LAG.us:
             weights[causes.CLOSED] += 2.0
         elif lasted > ROUTING_LAG.us // 2:
@@ -331,7 +356,7 @@ def _add_timers(ending: Ending, context: Context, weights: dict[str, float], evi
     elif timers.graceful is True:
         weights[causes.NO_GRACE] -= _NEVER
         # What is stopped with a limit that is known to be short is killed at it.
-        weights[causes.STOP] += 1.0 if stop is not None and delay is not None and stop < delay else 0.0
+        weights[causes.STOP] += 2.0 if stop is not None and delay is not None and stop < delay else 0.0
     if context.removed_later(ending.target, ending.at_us + DRAIN_SLACK.us):
         for cause in _ENDS:
             weights[cause] -= 2 * _MOST

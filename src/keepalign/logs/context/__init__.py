@@ -19,6 +19,7 @@ from keepalign.logs.context.endings import (
     Ending,
     PathCluster,
     endings,
+    one_after_another,
     path_clusters,
     quick_limit,
 )
@@ -117,6 +118,13 @@ class Context:
             return False
         old = sum(wait > max(self.quick_us, ALIKE.us) for wait in ending.waits_us)
         return old >= 2 or old * 2 >= max(1, len(ending.waits_us))
+
+    @cached_property
+    def series(self) -> dict[Ending, Ending]:
+        """Endings by which a server's processes ended one after another → all of them as one."""
+        return one_after_another(
+            (one for one in self.endings if self.one_event(one) or one.oldest_us >= LONG.us), self.lives.left
+        )
 
     def endings_near(self, at_us: int) -> list[Ending]:
         """Events within TOGETHER of an instant, of any target."""

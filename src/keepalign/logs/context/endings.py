@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,11 @@ from keepalign.units import Duration
 
 MANY: Final = 3
 """Closes of one kind that make a pattern."""
+SERIES: Final = Duration.of(s=10)
+"""From one process of a server to the next that ends with it: httpd's parent kills what is still there some
+10 s after the signal (lab runs: the whole took 7 to 10 s)."""
+_ONE_STRIKE: Final = Duration.of(ms=500)
+"""What ends within this may have ended at once on a busy machine (lab runs: 360 ms)."""
 _ROUND_TRIP: Final = Duration.of(ms=1)
 STALE_LONGEST: Final = Duration.of(ms=60)
 """The longest stale re-use that was reported took 53 ms (cardstack/boxel pull request 6107)."""
@@ -28,12 +33,19 @@ _APART: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ending:
-    """Requests of one target that were closed at one instant; mostly one. `waits_us`: of each, by size."""
+    """Requests of one target that were closed at one instant; mostly one.
+
+    Args:
+        waits_us: of each, by size.
+        span_us: of a series that stands for one end (`one_after_another`): from its first instant to `at_us`,
+            its last; `waits_us` are those of the first.
+    """
 
     target: str
     at_us: int
     places: tuple[int, ...]
     waits_us: tuple[int, ...]
+    span_us: int = 0
 
     @property
     def youngest_us(self) -> int:
@@ -59,6 +71,36 @@ def endings(seen: Sequence[Seen]) -> list[Ending]:
             mine = tuple(places[first:last])
             waits = sorted(seen[place].wait_us for place in mine if seen[place].wait_us >= 0)
             found.append(Ending(target, times[first], mine, tuple(waits)))
+    return found
+
+
+def one_after_another(at_work: Iterable[Ending], left: Callable[[str, int], bool]) -> dict[Ending, Ending]:
+    """Endings by which the processes of one server ended within seconds of each other, each → the series.
+
+    Apache httpd does so at SIGTERM. A container that is killed, and a drain that is over, end everything at
+    one instant; a process that dies alone comes back, and its target stays.
+
+    Args:
+        at_work: those that ended requests at work. left: whether a target was never seen after an instant.
+    """
+    by_target: dict[str, list[Ending]] = {}
+    for ending in at_work:
+        by_target.setdefault(ending.target, []).append(ending)
+    found = {}
+    for target, mine in by_target.items():
+        mine.sort(key=lambda ending: ending.at_us)
+        first = 0
+        for place in range(1, len(mine) + 1):
+            if place < len(mine) and mine[place].at_us - mine[place - 1].at_us <= SERIES.us:
+                continue
+            series, first = mine[first:place], place
+            last = series[-1].at_us
+            strikes = runs([ending.at_us for ending in series for _ in ending.places], _ONE_STRIKE.us)
+            several = sum(until - since > 1 for since, until in strikes)
+            if len(strikes) >= MANY and several * 2 >= max(len(strikes), MANY) and left(target, last):
+                places = tuple(at for ending in series for at in ending.places)
+                whole = Ending(target, last, places, series[0].waits_us, last - series[0].at_us)
+                found.update(dict.fromkeys(series, whole))
     return found
 
 

@@ -43,10 +43,11 @@ class Life:
         answers: by minute since the epoch, what it answered, errors too. fine: those below 500.
         latest: the last minute with an answer. quick_errors: 502s it made at once, by minute.
         refused_us: instants at which requests began that found no connection to it.
-        took_us: when the latest request began that it took; last_us: its latest line that was no refusal.
+        first_us: when the request of its first line began that was no refusal; last_us: its latest such line.
+        took_us: when the latest request began that it took.
     """
 
-    __slots__ = ("answers", "fine", "last_us", "latest", "quick_errors", "refused_us", "took_us")
+    __slots__ = ("answers", "fine", "first_us", "last_us", "latest", "quick_errors", "refused_us", "took_us")
 
     def __init__(self) -> None:
         self.answers: dict[int, int] = {}
@@ -54,6 +55,7 @@ class Life:
         self.quick_errors: dict[int, int] = {}
         self.refused_us: list[int] = []
         self.latest = -1
+        self.first_us = -1
         self.took_us = -1
         self.last_us = -1
 
@@ -70,25 +72,35 @@ class Life:
         ]
         return sum(known) / len(known) if known else None
 
-    def began_us(self, busiest: Mapping[int, int], first: int) -> int | None:
-        """When its first request came, to some seconds; None if it was there in minute `first`.
+    def began_us(self, throughout: Mapping[int, int], first: int) -> tuple[int, int] | None:
+        """Between when and when its first request came; None if it was there in minute `first`.
 
-        By how many answers it gave in that minute, beside the busiest target and its own next minute.
+        By how many answers it gave in that minute, beside its own next minute or the busiest target that was
+        there all the minute, give or take what chance does to such numbers; else that minute is all we know.
         """
         minute = min(self.answers)
         if minute <= first:
             return None
-        next_one = self.answers.get(minute + 1, 0) if minute + 2 in self.answers else 0
-        share = self.answers[minute] / max(busiest[minute], next_one)
-        return (minute + 1) * _MINUTE_US - round(share * _MINUTE_US)
+        begin, end = minute * _MINUTE_US, (minute + 1) * _MINUTE_US
+        full = self.answers.get(minute + 1, 0) if minute + 2 in self.answers else 0
+        full = max(full, throughout.get(minute, 0))
+        earliest, latest = begin, end
+        if full:
+            share = self.answers[minute] / full
+            spread = share * sqrt(1 / self.answers[minute] + 1 / full)
+            earliest = end - round(min(1.0, share + spread) * _MINUTE_US)
+            latest = end - round(min(1.0, max(0.0, share - spread)) * _MINUTE_US)
+        if self.first_us >= 0:
+            latest = max(begin, min(latest, self.first_us))
+        return min(earliest, latest), latest
 
-    def ended_us(self, busiest: Mapping[int, int], last: int) -> int | None:
+    def ended_us(self, throughout: Mapping[int, int], last: int) -> int | None:
         """When it got its last request, to some seconds; None if it still answers in minute `last`."""
         minute = max(self.answers)
         if minute >= last:
             return None
-        share = self.answers[minute] / max(busiest[minute], self.pace(minute) or 0)
-        return minute * _MINUTE_US + round(share * _MINUTE_US)
+        full = max(throughout.get(minute, 0), self.pace(minute) or 0, self.answers[minute])
+        return minute * _MINUTE_US + round(self.answers[minute] / full * _MINUTE_US)
 
 
 class Lives:
@@ -114,6 +126,8 @@ class Lives:
             life = self._life(one.target)
             if one.taken:
                 life.last_us = one.at_us
+                if life.first_us < 0:
+                    life.first_us = one.began_us
                 if one.began_us > life.took_us:
                     life.took_us = one.began_us
                 if one.shape is Shape.ANSWERED and one.row.target_status == 502 and one.wait_us <= quick_us:
@@ -184,6 +198,14 @@ class Lives:
             return None
         return life.refused_us[bisect_right(life.refused_us, until_us) - 1] - since_us
 
+    def refusing_since(self, target: str, since_us: int, until_us: int) -> int | None:
+        """The first request in this time that found no connection, if none did in the minute before it."""
+        life = self.of.get(target)
+        if life is None or not self.refused(target, since_us, until_us):
+            return None
+        first = life.refused_us[bisect_left(life.refused_us, since_us)]
+        return None if self.refused(target, first - AFTERWARDS.us, first - 1) else first
+
     def isolated(self, target: str, at_us: int) -> bool:
         """Whether the target took connections right before and after it took none: it answered well in that
         minute, and refused at most one other request within some seconds."""
@@ -206,39 +228,41 @@ class Lives:
         return life.fine.get(minute, 0) > life.quick_errors.get(minute, 0)
 
     def newcomers(self, since_us: int, until_us: int) -> int:
-        """Targets that began to answer in this time, though others had answered before."""
-        return bisect_right(self._begins, until_us) - bisect_left(self._begins, since_us)
+        """Targets that surely began to answer in this time, though others had answered before."""
+        return sum(since_us <= earliest and latest <= until_us for earliest, latest in self._begins)
 
     def replaced_before(self, target: str, at_us: int) -> bool:
-        """Whether more targets had come since the window's start than others had gone: one stands ready."""
+        """Whether more targets had surely come since the window's start than others had gone: one stands
+        ready."""
         gone = bisect_left(self._ends, at_us) - (self._end_of(target) < at_us)
-        return bisect_right(self._begins, at_us) > gone
+        return sum(latest <= at_us for _, latest in self._begins) > gone
 
     def _end_of(self, target: str) -> float:
         life = self.of.get(target)
         if life is None or not life.answers:
             return inf
-        end = life.ended_us(self._busiest, self._minutes[-1])
+        end = life.ended_us(self._throughout, self._minutes[-1])
         return inf if end is None else end
 
     @cached_property
-    def _busiest(self) -> dict[int, int]:
-        """By minute, the most answers of one target."""
+    def _throughout(self) -> dict[int, int]:
+        """By minute, the most answers of a target that was there before and after it."""
         found: dict[int, int] = {}
         for life in self.of.values():
             for minute, count in life.answers.items():
-                if count > found.get(minute, 0):
+                there = minute - 1 in life.answers and minute + 1 in life.answers
+                if there and count > found.get(minute, 0):
                     found[minute] = count
         return found
 
     @cached_property
-    def _begins(self) -> list[int]:
+    def _begins(self) -> list[tuple[int, int]]:
         if not self._complete or not self._minutes:
             return []
         return sorted(
             begin
             for life in self.of.values()
-            if life.answers and (begin := life.began_us(self._busiest, self._minutes[0])) is not None
+            if life.answers and (begin := life.began_us(self._throughout, self._minutes[0])) is not None
         )
 
     @cached_property
@@ -249,7 +273,7 @@ class Lives:
         return sorted(
             end
             for life in self.of.values()
-            if life.answers and (end := life.ended_us(self._busiest, self._minutes[-1])) is not None
+            if life.answers and (end := life.ended_us(self._throughout, self._minutes[-1])) is not None
         )
 
     def expected(self, target: str, at_us: int, over_us: int) -> float:
