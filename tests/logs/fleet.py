@@ -51,6 +51,7 @@ class Fleet:
     deployments: list[Deployment] = field(default_factory=list)
     timers: dict[str, Duration | bool] = field(default_factory=dict)
     addresses: int = 100
+    start: int = START
 
     @property
     def length(self) -> float:
@@ -59,7 +60,7 @@ class Fleet:
 
     def instant(self, at: float) -> Instant:
         """Since the epoch."""
-        return Instant(START * 1_000_000 + round(at * 1e6))
+        return Instant(self.start * 1_000_000 + round(at * 1e6))
 
     def new_target(self, begins: float) -> Target:
         """A target with an address of its own."""
@@ -181,10 +182,11 @@ class Fleet:
         )
 
 
-def incident(seed: int) -> Fleet:
-    """A window with one to three troubles, its parameters drawn from `seed`."""
+def incident(seed: int, *, later: int = 0) -> Fleet:
+    """A window with one to three troubles, drawn from `seed`; all of it so many seconds later."""
     rng = Random(seed)
     fleet = Fleet(rng, rng.choice((8, 15, 30, 55)), rng.choice((0.5, 2.0, 5.0)), rng.choice((0.02, 0.1)), [])
+    fleet.start += later
     for _ in range(rng.choice((2, 3, 4))):
         fleet.new_target(0.0)
     idle = rng.choice((60, 60, 120, 30))

@@ -86,6 +86,19 @@ def test_answers_that_exceed_what_came_before_show_a_return_within_the_minute() 
     assert not late.lives.returned(A, late.seen[0].at_us)
 
 
+def test_target_whose_other_processes_go_on_for_seconds_has_not_returned() -> None:
+    """Its last answers may lie in the next minute; only later ones show that it stayed."""
+    cut = line("0.001 4.000 -1 502 -", at=175)
+    going = context(cut, answers={A: [60, 60, 55, 4], B: [60] * 6})
+    assert not going.lives.returned(A, going.seen[0].at_us)
+    stayed = context(cut, answers={A: [60, 60, 55, 4, 1], B: [60] * 6})
+    assert stayed.lives.returned(A, stayed.seen[0].at_us)
+    error = line("0.001 0.500 0.000 500 500", at=182)
+    soon = context(cut, error, answers={A: [60, 60, 55], B: [60] * 6})
+    assert not soon.lives.returned(A, soon.seen[0].at_us)
+    assert soon.lives.returned(A, soon.seen[0].at_us, Duration.of(s=1))
+
+
 def test_few_answers_in_the_last_minutes_tell_that_requests_had_stopped() -> None:
     """At 60 a minute: stopped at 2:10, or at the end at 2:40."""
     cut = line("0.001 30.000 -1 502 -", at=160)
@@ -99,10 +112,11 @@ def test_begin_and_end_of_a_target_are_told_by_its_answers() -> None:
     counts = {A: [60, 60, 30], B: [60] * 6, "10.0.0.3:80": [0, 0, 45, 60, 60, 60]}
     one = context(line("0.001 4.000 -1 502 -", at=150), answers=counts)
     start = MINUTE * 60_000_000
-    assert one.lives.newcomers(start + 120_000_000, start + 145_000_000) == 1
+    assert one.lives.newcomer(start + 120_000_000, start + 145_000_000) == 1
     assert one.lives.replaced_before(A, start + 145_000_000)
     assert not one.lives.replaced_before(A, start + 135_000_000), "it may have come later"
-    assert not one.lives.newcomers(start + 135_000_000, start + 145_000_000), "or earlier"
+    assert 0.3 < one.lives.newcomer(start + 135_000_000, start + 145_000_000) < 0.7, "or earlier"
+    assert one.lives.newcomer(start + 145_000_000, start + 180_000_000) == 0
 
 
 def test_minute_that_no_target_was_there_throughout_tells_little_of_a_begin() -> None:
@@ -111,8 +125,8 @@ def test_minute_that_no_target_was_there_throughout_tells_little_of_a_begin() ->
     cut = line("0.001 4.000 -1 502 -", at=150)
     late = context(cut, answers=counts)
     start = MINUTE * 60_000_000
-    assert late.lives.newcomers(start + 120_000_000, start + 180_000_000) == 1
-    assert not late.lives.newcomers(start + 130_000_000, start + 180_000_000)
+    assert late.lives.newcomer(start + 120_000_000, start + 180_000_000) == 1
+    assert late.lives.newcomer(start + 150_000_000, start + 180_000_000) == pytest.approx(0.5, abs=0.01)
     assert not late.lives.replaced_before(A, start + 175_000_000)
     error = line("0.001 0.500 0.000 500 500", at=131, target="10.0.0.3:80")
     early = context(cut, error, answers=counts)
@@ -157,6 +171,17 @@ def test_processes_that_end_one_after_another_are_one_end() -> None:
 )  # fmt: skip
 def test_what_only_looks_like_a_series_is_none(lines: list[str], why: str) -> None:
     assert not context(*lines, answers=ANSWERS).series, why
+
+
+def test_closes_so_dense_that_some_fall_together_are_no_events() -> None:
+    """Two thousand in 40 s on one target: two or more within 40 ms most of the time; ten never by chance."""
+    dense = [line("0.001 0.300 -1 502 -", at=100 + n / 50) for n in range(2000)]
+    assert {len(ending.places) for ending in context(*dense).endings} == {1}
+    crash = strike(120.001, *(0.1 * n for n in range(1, 13)))
+    assert max(len(ending.places) for ending in context(*dense, *crash).endings) > 12
+    few = [line("0.001 0.300 -1 502 -", at=100 + n) for n in range(40)]
+    (event,) = [one for one in context(*few, *strike(120.5, 4.0, 7.5)).endings if len(one.places) > 1]
+    assert event.waits_us == (4_000_000, 7_500_000)
 
 
 def test_failed_health_check_is_told_unless_the_target_drains() -> None:

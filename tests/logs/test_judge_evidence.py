@@ -75,6 +75,17 @@ def test_deployment_and_timers_decide(
     assert any(f"{A} was deregistered {removed_before}.000 s before" in text for text in found[0].evidence)
 
 
+def test_deployment_without_a_known_delay_does_not_make_the_server_guilty() -> None:
+    """A delay of nothing cuts requests as soon as a server that stops at once does; HIGH would be a guess."""
+    at_once = known(cut_together(*AGES), timers=Timers(), removed_before=0)
+    assert {one.cause for one in at_once} == {"deregistration-below-longest-request"}
+    assert HIGH not in {one.confidence for one in at_once}
+    assert "no-graceful-shutdown" in {other.cause for one in at_once for other in one.candidates}
+    delay = Timers(deregistration_delay=Duration.of(s=300))
+    within = known(cut_together(*AGES), timers=delay, removed_before=5)
+    assert {one.cause for one in within} == {"stop-timeout-below-drain"}, "none is younger than 5 s"
+
+
 def test_two_limits_alike_are_told_by_what_the_server_refused() -> None:
     """Stop timeout and delay are both over; only a server that was stopped had taken no connections."""
     timers = Timers(deregistration_delay=Duration.of(s=5), stop_timeout=Duration.of(s=5))
@@ -118,6 +129,41 @@ def test_processes_that_end_one_after_another_were_told_to() -> None:
         for age in ages
     ]
     assert ended(lines, Timers()) == {"no-graceful-shutdown"}
+
+
+def test_workers_that_their_master_ends_together_are_no_crash() -> None:
+    """gunicorn's master looks once a second and ends all that are at their limit: none of them is young."""
+    sweeps = [
+        line(f"0.001 {20.1 + n / 5:.3f} -1 502 -", at=100.0 + at, client=f"192.0.2.7:{4000 + n}")
+        for at in (0, 31, 64)
+        for n in range(4)
+    ]
+    fine = [line("0.001 0.020 0.000 200 200", at=60 + n) for n in range(180)]
+    limit = Timers(worker_timeout=Duration.of(s=20))
+    worker = "app-worker-timeout-below-lb"
+    assert {(one.cause, one.confidence) for one in judged(*sweeps, *fine)} == {(worker, MEDIUM)}
+    assert {(one.cause, one.confidence) for one in judged(*sweeps, *fine, timers=limit)} == {(worker, HIGH)}
+    once = judged(*sweeps[:2], *fine, timers=limit)
+    assert {(one.cause, one.confidence) for one in once} == {(worker, HIGH)}
+    young = [line("0.001 4.000 -1 502 -", at=100.0 + at) for at in (0, 31, 64)]
+    crashes = judged(*sweeps, *young, *fine, timers=limit)
+    assert {(one.cause, one.confidence) for one in crashes} == {("target-closed-mid-request", HIGH)}
+
+
+@pytest.mark.parametrize("at", [100.0, 130.0, 158.0, 177.0])
+def test_server_whose_processes_end_within_seconds_is_not_said_to_have_stayed(at: float) -> None:
+    """Wherever in the minute that is: the other processes answer until they end too."""
+    first = [line(f"0.001 {age:.3f} -1 502 -", at=at, client=f"192.0.2.7:{age}") for age in (2.1, 4.2, 6.0)]
+    last = [line(f"0.001 {age:.3f} -1 502 -", at=at + 7, client=f"192.0.2.7:{age}") for age in (0.5, 7.7)]
+    gone = [line("0.001 0.020 0.000 200 200", at=n / 4) for n in range(int((at + 7) * 4))]
+    others = [line("0.001 0.020 0.000 200 200", at=n / 4, target=B) for n in range(1600)]
+    found = judged(*first, *last, *gone, *others)
+    assert len(found) == 5
+    assert not [one for one in found if one.confidence is HIGH]
+    assert not [text for one in found for text in one.evidence if "the target stayed" in text]
+    stays = [line("0.001 0.020 0.000 200 200", at=n / 4) for n in range(1600)]
+    back = judged(*first, *stays, *others)
+    assert {(one.cause, one.confidence) for one in back} == {("target-closed-mid-request", HIGH)}
 
 
 def test_address_without_a_port_stands_for_all_of_its_ports() -> None:

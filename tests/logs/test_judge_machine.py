@@ -121,7 +121,7 @@ def test_known_deployment_decides() -> None:
     for ago, cause, confidence in (
         (50, "deregistration-below-longest-request", HIGH),
         (30, "stop-timeout-below-drain", MEDIUM),
-        (20, "no-graceful-shutdown", MEDIUM),
+        (20, "stop-timeout-below-drain", MEDIUM),
     ):
         deployment = Deployment(at + Duration.of(s=-ago), (A,))
         known = Window(
@@ -150,7 +150,10 @@ def test_target_that_stops_at_once_when_deregistered_has_no_graceful_shutdown() 
     window = window_of(play)
     at = min(row.time for row in window.errors if row.elb_status == 502 and row.request_time is not None)
     known = replace(window, deployments=(Deployment(at, (A,)),))
-    assert {(one.cause, one.confidence) for one in cut(judge(known))} == {("no-graceful-shutdown", HIGH)}
+    assert {(one.cause, one.confidence) for one in cut(judge(known))} == {("no-graceful-shutdown", MEDIUM)}
+    # A delay of nothing would end them as soon.
+    longer = replace(known, timers=Timers(deregistration_delay=Duration.of(s=300)))
+    assert {(one.cause, one.confidence) for one in cut(judge(longer))} == {("no-graceful-shutdown", HIGH)}
     assert {one.cause for one in cut(judge(replace(known, timers=Timers(graceful=True))))} == {
         "target-closed-mid-request"
     }

@@ -16,7 +16,7 @@ from keepalign.logs._opinion import HIGH, LOW, MEDIUM, Opinion, shown
 from keepalign.logs.context import Context, Ending, PathCluster, Seen, whole_seconds_us
 from keepalign.logs.context.endings import MANY, QUICK_MOST, stands_out
 from keepalign.logs.context.limits import ALIKE, WORKER_SPREAD
-from keepalign.logs.context.lives import AFTERWARDS
+from keepalign.logs.context.lives import AFTERWARDS, TOGETHER
 from keepalign.units import Duration
 
 STALE_SURELY: Final = Duration.of(ms=10)
@@ -73,8 +73,10 @@ class Closed:
         if 2 <= len(ending.places) <= MANY and ending.oldest_us < LONG_US and self._late(ending):
             # Some that one stall of the balancer's kept waiting; a crash would end older ones too.
             gone = context.lives.refused(ending.target, ending.at_us - LONG_US, ending.at_us + GONE.us)
-            if not gone and context.lives.returned(ending.target, ending.at_us):
+            if not gone and context.lives.returned(ending.target, ending.at_us, TOGETHER):
                 return None
+        if context.at_limit(ending) and (self._timer(ending.places[0]) or self._at_stated(ending)):
+            return None
         if context.one_event(ending) or ending in context.series:
             return self._ends.opinion(ending)
         if not ending.waits_us:
@@ -108,6 +110,13 @@ class Closed:
         likely one of them; but not on a path whose closes all took their time.
         """
         return self._context.stale_late and not self._context.took_time(ending)
+
+    def _at_stated(self, ending: Ending) -> bool:
+        """Whether its requests ran as long as workers may, as stated."""
+        limit = self._context.window.timers.worker_timeout
+        return (
+            limit is not None and _at_limit(ending.youngest_us, limit) and _at_limit(ending.oldest_us, limit)
+        )
 
     def _timer(self, place: int) -> bool:
         constant = self._context.constants.get(place)
@@ -219,12 +228,16 @@ def _quick(one: Seen, ending: Ending, context: Context) -> Opinion:
     return Opinion(causes.KEEP_ALIVE, MEDIUM, tuple(evidence), others)
 
 
+def _at_limit(wait_us: int, limit: Duration) -> bool:
+    return -_EARLY_US <= wait_us - limit.us <= WORKER_SPREAD.us
+
+
 def _slow(one: Seen, place: int, context: Context) -> Opinion:
     """The target had the request for a while."""
     wait = one.wait_us
     evidence = [_ENDED, f"target_processing_time {shown(wait)}: the target had begun to work"]
     stated = context.window.timers.worker_timeout
-    if stated is not None and -_EARLY_US <= wait - stated.us <= WORKER_SPREAD.us:
+    if stated is not None and _at_limit(wait, stated):
         evidence.append(f"the worker's limit is {stated}, as stated")
         return Opinion(causes.WORKER, HIGH, tuple(evidence), (causes.CLOSED,))
     constant = context.constants.get(place)

@@ -133,6 +133,9 @@ class Ends:
             text = "its requests ended as it was stopped"
             fits.append((since, causes.NO_GRACE, text))
         fits = sorted(fit for fit in fits if fit[0] <= DRAIN_SLACK.us)
+        if delay is None and graceful is None and all(cause == causes.NO_GRACE for _, cause, _ in fits):
+            # A delay of nothing would end them as soon.
+            fits = []
         told = f"{ending.target} was deregistered {shown(since)} before"
         if fits:
             # Where two limits lie together: what the target refused before tells whether it was stopped.
@@ -158,10 +161,16 @@ class Ends:
             return Opinion(causes.STOP, MEDIUM, tuple(evidence), (causes.NO_GRACE, causes.CLOSED))
         if graceful:
             return Opinion(causes.CLOSED, MEDIUM, tuple(evidence), (causes.NO_GRACE, causes.STOP))
-        return Opinion(causes.NO_GRACE, MEDIUM, tuple(evidence), (causes.STOP, causes.CLOSED))
+        return self._likeliest(ending, evidence, taken=True, drained=False)
 
-    def _likeliest(self, ending: Ending, evidence: list[str], *, taken: bool) -> Opinion:
-        """Without a feed, or with too few timers."""
+    def _likeliest(
+        self, ending: Ending, evidence: list[str], *, taken: bool, drained: bool = True
+    ) -> Opinion:
+        """Without a feed, or with too few timers.
+
+        Args:
+            taken: a deployment is known to have taken the target out. drained: its drain may have ended.
+        """
         own, told = self._weights(ending)
         weights = {cause: weight + _RARITY[cause] for cause, weight in own.items()}
         if min(ending.youngest_us, self._youngest) < LONG_US <= ending.youngest_us:
@@ -172,6 +181,8 @@ class Ends:
             weights[cause] += _SHARED * (shared[cause] - mine.get(cause, 0.0))
         if taken:
             weights[causes.CLOSED] -= _MOST
+        if not drained:
+            weights[causes.DRAIN] -= 2 * _NEVER
         ordered = sorted(weights, key=lambda cause: (-weights[cause], cause))
         ahead = weights[ordered[0]] - weights[ordered[1]]
         others = tuple(cause for cause in ordered[1:] if weights[ordered[0]] - weights[cause] < _NEVER / 2)
@@ -330,11 +341,11 @@ def _add_others(ending: Ending, context: Context, weights: dict[str, float], evi
     if context.lives.replaced_before(ending.target, quiet_from - _CLEAR_US):
         weights[causes.DRAIN] += 1.5
         evidence.append("a new target had appeared before, as in a deployment")
-    elif context.lives.newcomers(quiet_from, quiet_from + 3 * _SOON_US):
-        weights[causes.DRAIN] -= 1.0
-        evidence.append("a new target appeared afterwards, as when a task that was lost is replaced")
     else:
-        weights[causes.DRAIN] += 0.7
+        newcomer = context.lives.newcomer(quiet_from, quiet_from + 3 * _SOON_US)
+        weights[causes.DRAIN] += 0.7 - 1.7 * newcomer
+        if newcomer == 1:
+            evidence.append("a new target appeared afterwards, as when a task that was lost is replaced")
 
 
 def _add_timers(ending: Ending, context: Context, weights: dict[str, float], evidence: list[str]) -> None:

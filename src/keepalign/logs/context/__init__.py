@@ -164,7 +164,12 @@ class Context:
     @cached_property
     def constants(self) -> dict[int, Constant]:
         """For rows with a long wait: those that waited as long."""
-        return constants(self.seen, self.alone)
+        at_limit = (place for ending in self.endings if self.at_limit(ending) for place in ending.places)
+        return constants(self.seen, (*self.alone, *at_limit))
+
+    def at_limit(self, ending: Ending) -> bool:
+        """Whether requests that ended together may be those of workers at their limit: the target stayed."""
+        return ending.as_workers and self.lives.returned(ending.target, ending.at_us)
 
     @cached_property
     def clusters(self) -> dict[str, PathCluster]:

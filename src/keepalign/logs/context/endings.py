@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Final
 
-from keepalign.logs.context.limits import ALIKE
-from keepalign.logs.context.lives import TOGETHER
+from keepalign.logs.context.limits import ALIKE, WORKER_LEAST, WORKER_SPREAD
+from keepalign.logs.context.lives import GOING, TOGETHER
 from keepalign.logs.context.seen import Seen, Shape, gap_above, runs
 from keepalign.units import Duration
 
 MANY: Final = 3
 """Closes of one kind that make a pattern."""
-SERIES: Final = Duration.of(s=10)
-"""From one process of a server to the next that ends with it: httpd's parent kills what is still there some
-10 s after the signal (lab runs: the whole took 7 to 10 s)."""
+_AROUND: Final = Duration.of(s=10)
+"""Before and after a close, to see how dense they lie."""
 _ONE_STRIKE: Final = Duration.of(ms=500)
 """What ends within this may have ended at once on a busy machine (lab runs: 360 ms)."""
 _ROUND_TRIP: Final = Duration.of(ms=1)
@@ -33,7 +33,8 @@ _APART: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ending:
-    """Requests of one target that were closed at one instant; mostly one.
+    """Requests of one target that were closed at one instant; mostly one. Where closes lie so dense that some
+    fall together, each is by itself.
 
     Args:
         waits_us: of each, by size.
@@ -57,6 +58,14 @@ class Ending:
         """0 when nothing tells."""
         return self.waits_us[-1] if self.waits_us else 0
 
+    @property
+    def as_workers(self) -> bool:
+        """Whether all had run for one time, as when a master ends all of its workers that are at their limit;
+        a process that dies has young and old ones."""
+        if len(self.places) < 2 or self.youngest_us < WORKER_LEAST.us:
+            return False
+        return self.oldest_us - self.youngest_us <= WORKER_SPREAD.us
+
 
 def endings(seen: Sequence[Seen]) -> list[Ending]:
     """Of all closed rows, by target and time."""
@@ -68,10 +77,22 @@ def endings(seen: Sequence[Seen]) -> list[Ending]:
     for target, places in by_target.items():
         times = [seen[place].at_us for place in places]
         for first, last in runs(times, TOGETHER.us):
-            mine = tuple(places[first:last])
-            waits = sorted(seen[place].wait_us for place in mine if seen[place].wait_us >= 0)
-            found.append(Ending(target, times[first], mine, tuple(waits)))
+            width = 1 if _by_chance(times, first, last) else last - first
+            for begin in range(first, last, width):
+                mine = tuple(places[begin : begin + width])
+                waits = sorted(seen[place].wait_us for place in mine if seen[place].wait_us >= 0)
+                found.append(Ending(target, times[begin], mine, tuple(waits)))
     return found
+
+
+def _by_chance(times: Sequence[int], first: int, last: int) -> bool:
+    """Whether so many would lie together anyway, where the target's closes are so many as around them."""
+    if last - first < 2:
+        return False
+    before = bisect_left(times, times[first] - _AROUND.us)
+    after = bisect_right(times, times[first] + _AROUND.us)
+    expected = (after - before - (last - first)) * TOGETHER.us / (2 * _AROUND.us)
+    return last - first <= 1 + expected + 3 * sqrt(expected)
 
 
 def one_after_another(at_work: Iterable[Ending], left: Callable[[str, int], bool]) -> dict[Ending, Ending]:
@@ -91,7 +112,7 @@ def one_after_another(at_work: Iterable[Ending], left: Callable[[str, int], bool
         mine.sort(key=lambda ending: ending.at_us)
         first = 0
         for place in range(1, len(mine) + 1):
-            if place < len(mine) and mine[place].at_us - mine[place - 1].at_us <= SERIES.us:
+            if place < len(mine) and mine[place].at_us - mine[place - 1].at_us <= GOING.us:
                 continue
             series, first = mine[first:place], place
             last = series[-1].at_us

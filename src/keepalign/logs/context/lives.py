@@ -23,6 +23,9 @@ AFTERWARDS: Final = Duration.of(s=60)
 """For so long after its end a balancer may try a target: two failed health checks at the default interval."""
 TOGETHER: Final = Duration.of(ms=40)
 """A process that ends closes its connections within this (generated incidents and lab runs: under 40 ms)."""
+GOING: Final = Duration.of(s=10)
+"""From the end of a server's first process to that of its last, which answers until then: httpd's parent
+kills what is still there some 10 s after the signal (lab runs: the whole took 7 to 10 s)."""
 _TOLD_LATE: Final = Duration.of(s=1)
 """By so much lines of one instant may be dated apart on a busy machine."""
 _EPISODE: Final = Duration.of(s=2)
@@ -154,17 +157,19 @@ class Lives:
             self._answers_from.append(self._answers_from[-1] + per_minute[minute])
         self._answers_from.reverse()
 
-    def returned(self, target: str, at_us: int) -> bool:
-        """Whether the target answered in a later minute, took a request that began later, or gave far more
-        answers in that minute than it can have given before."""
+    def returned(self, target: str, at_us: int, going: Duration = GOING) -> bool:
+        """Whether the target is known to have stayed: after `going` it took a request or answered in another
+        minute, or it gave far more answers than it can have given until then."""
         life = self.of.get(target)
         if life is None:
             return False
-        minute, into = divmod(at_us, _MINUTE_US)
-        if life.took_us > at_us + TOGETHER.us or life.answered_after(minute):
+        until_us = at_us + going.us
+        minute, last = at_us // _MINUTE_US, until_us // _MINUTE_US
+        if life.took_us > until_us or life.answered_after(last):
             return True
-        before = (life.pace(minute) or 0) * into / _MINUTE_US
-        return before > 0 and life.answers.get(minute, 0) > before + _SURPRISE * (1 + sqrt(before))
+        most = (life.pace(minute) or 0) * (until_us - minute * _MINUTE_US) / _MINUTE_US
+        count = sum(life.answers.get(one, 0) for one in range(minute, last + 1))
+        return most > 0 and count > most + _SURPRISE * (1 + sqrt(most))
 
     def never_again(self, target: str, at_us: int) -> bool:
         """Whether nothing came from the target any more, whatever the others did."""
@@ -227,9 +232,13 @@ class Lives:
         minute = at_us // _MINUTE_US
         return life.fine.get(minute, 0) > life.quick_errors.get(minute, 0)
 
-    def newcomers(self, since_us: int, until_us: int) -> int:
-        """Targets that surely began to answer in this time, though others had answered before."""
-        return sum(since_us <= earliest and latest <= until_us for earliest, latest in self._begins)
+    def newcomer(self, since_us: int, until_us: int) -> float:
+        """How surely a target began to answer in this time, though others had answered before: 0 to 1."""
+        shares = (
+            (min(latest, until_us) - max(earliest, since_us) + 1) / (latest - earliest + 1)
+            for earliest, latest in self._begins
+        )
+        return max((0.0, *shares))
 
     def replaced_before(self, target: str, at_us: int) -> bool:
         """Whether more targets had surely come since the window's start than others had gone: one stands
