@@ -27,7 +27,7 @@ TEXT = b"".join(
 @pytest.fixture(params=["isal", "zlib"])
 def _library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "zlib":
-        monkeypatch.setattr(module, "_new_inflate", lambda: zlib.decompressobj(31))
+        monkeypatch.setattr(module, "_new_inflate", module._Zlib)
         monkeypatch.setattr(module, "_Fault", zlib.error)
 
 
@@ -88,6 +88,30 @@ def test_a_damaged_member_keeps_what_came_before_the_fault() -> None:
     assert unpacked(gzip.compress(b"first\n") + bytes(data), notes) == b"first\n" + TEXT
     assert len(notes) == 1
     assert "damaged" in notes[0]
+
+
+@pytest.mark.usefixtures("_library")
+@pytest.mark.parametrize("size", [0, 1, 2 << 18, (2 << 18) + 1, 9 << 20])
+def test_what_is_packed_tightly_comes_in_small_pieces(size: int) -> None:
+    """Also where a member's output ends with a piece: what follows it is read, what is missing is told."""
+    notes: list[str] = []
+    data = gzip.compress(b"\n" * size)
+    found = list(pieces(InMemory(data + gzip.compress(TEXT)), "a.gz", notes))
+    assert b"".join(found) == b"\n" * size + TEXT
+    assert max(map(len, found)) <= 1 << 18
+    assert not notes
+    assert TEXT.startswith(unpacked(data + gzip.compress(TEXT)[:-1], notes)[size:])
+    assert len(notes) == 1
+
+
+@pytest.mark.usefixtures("_library")
+def test_damage_behind_much_that_was_packed_tightly_costs_nothing_before_it() -> None:
+    """The piece that holds the fault was read long before, and gave many pieces since."""
+    notes: list[str] = []
+    data = bytearray(gzip.compress(b"\n" * (4 << 20) + TEXT))
+    data[-6] ^= 0xFF
+    assert unpacked(bytes(data), notes) == b"\n" * (4 << 20) + TEXT
+    assert len(notes) == 1
 
 
 @given(at=st.integers(0, 1 << 20), flip=st.integers(1, 255))

@@ -78,6 +78,21 @@ def test_files_are_gone_when_somebody_stops_reading(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.log.part"]
 
 
+@pytest.mark.parametrize("agent", ['"a\\x22b"', '"a"b c d e f"', '"a\\"b"', '"a" "b"'])
+def test_quotes_within_quotes_do_not_hide_the_group(tmp_path: Path, agent: str) -> None:
+    """A quote ends its field only where a blank follows; a row is where its own fields say."""
+    texts = [
+        line("0.001 4 -1 502 -", at=at).replace('"curl/8.5"', one).encode()
+        for at, one in enumerate((agent, '"curl/8.5"', agent))
+    ]
+    assert agent.encode() in texts[0]
+    given_ = [scanned(tmp_path, "a.log", texts)]
+    assert list(parts.rows(given_, wanted=Wanted(), folder=tmp_path)) == expected({"a.log": texts})
+    cut = parts.portions(given_, folder=tmp_path)
+    names = ["a.log"]
+    assert all(key_of(one) == each.key for each in cut for one in parts.read_portion(each, names)[0])
+
+
 def test_rows_that_were_pasted_are_sorted_in(tmp_path: Path) -> None:
     texts = [line("0.001 4 -1 502 -", at=at).encode() for at in (10, 30)]
     pasted = [row(line("0.001 4 -1 502 -", at=20)), row(line("0.001 4 0.1 200 200", at=21))]

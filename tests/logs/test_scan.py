@@ -56,6 +56,16 @@ def test_lines_are_counted_by_minute_target_and_statuses(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize("first", [b" ".join(FINE.split(b" ")[:12]), FINE.replace(GROUP.encode(), b"-")])
+def test_a_target_s_group_is_found_in_a_later_minute(first: bytes, tmp_path: Path) -> None:
+    """Lines of the old form name no group: what is learnt from them holds for their minute alone."""
+    next_minute = [line("0.001 0.020 0.000 200 200", at=130, target=one).encode() for one in 20 * [B] + [A]]
+    lines = [first + b" " * (first.count(b" ") == 11), *next_minute]
+    found, _ = scanned(b"\n".join(lines), tmp_path)
+    assert found.groups == {(ELB, A, GROUP), (ELB, B, GROUP)}
+    assert sorted(found.counts.values()) == [1, 1, 20]
+
+
 def test_minute_is_the_one_of_the_row(tmp_path: Path) -> None:
     found, _ = scanned(FINE, tmp_path)
     row = alb.read_line(FINE)

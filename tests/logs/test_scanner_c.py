@@ -29,8 +29,13 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def key_of(line: bytes) -> Key:
+    fields = line.split(b" ")
+    return fields[1][:16], fields[2], fields[4], fields[8], fields[9]
+
+
 def run(
-    made: Scanner, parts: list[bytes], known: set[Key]
+    made: Scanner, parts: list[bytes], known: set[Key], *, rest: bool = False
 ) -> tuple[list[tuple[int, bytes]], dict[Key, int], int]:
     """Lines handed back, counts, lines; of what is handed back, keys in `known` are taught."""
     back: list[tuple[int, bytes]] = []
@@ -42,7 +47,7 @@ def run(
             len(fields) == 13
             and (key := (fields[1][:16], fields[2], fields[4], fields[8], fields[9])) in known
         ):
-            made.learn(key)
+            made.learn(key, rest=rest)
 
     number = 1
     for part in parts:
@@ -50,20 +55,42 @@ def run(
     return back, made.counts(), number - 1
 
 
-def key_of(line: bytes) -> Key:
-    fields = line.split(b" ")
-    return fields[1][:16], fields[2], fields[4], fields[8], fields[9]
-
-
-@given(data=st.one_of(logs, st.lists(whole_lines).map(b"\n".join)), known=st.sets(whole_lines.map(key_of)))
-def test_both_forms_do_the_same(library: Path, data: bytes, known: set[Key]) -> None:
+@given(
+    data=st.one_of(logs, st.lists(whole_lines).map(b"\n".join)),
+    known=st.sets(whole_lines.map(key_of)),
+    rest=st.booleans(),
+)
+def test_both_forms_do_the_same(library: Path, data: bytes, known: set[Key], rest: bool) -> None:
     """Within a block what was taught counts at once in one form and later in the other: the sums agree."""
+    if rest:
+        known = {(minute, *key[1:]) for minute, *_ in known for key in known}
     parts = data.splitlines(keepends=True) if b"\r" not in data and b"\0" not in data else [data]
-    python = run(PythonScanner(), parts, known)
-    compiled = run(CompiledScanner(load(library)), parts, known)
+    python = run(PythonScanner(), parts, known, rest=rest)
+    compiled = run(CompiledScanner(load(library)), parts, known, rest=rest)
     if len(parts) > 1:
         assert compiled == python
     assert compiled[1:] == python[1:]
+
+
+@pytest.mark.parametrize("form", ["python", "compiled"])
+def test_rest_of_a_key_is_known_in_every_minute_that_is(library: Path, form: str) -> None:
+    """And neither in a minute of which nothing was learnt, nor what was learnt for its own minute only."""
+    found = PythonScanner() if form == "python" else CompiledScanner(load(library))
+    assert found.counts() == {}
+    first, second, third = (key_of(FINE.replace(b"T10:01:", b"T10:0%d:" % minute)) for minute in (1, 2, 3))
+    other = (*second[:2], b"10.0.0.9:80", *second[3:])
+    found.learn(first, rest=True)
+    found.learn(other)
+    lines = [
+        FINE.replace(b"T10:01:", key[0][10:] + b":").replace(first[2], key[2])
+        for key in (first, second, third, other, (*first[:2], *other[2:]))
+    ]
+    assert [key_of(one) for one in lines[:4]] == [first, second, third, other]
+    back: list[tuple[int, bytes]] = []
+    for _ in range(2):
+        found.block(b"\n".join(lines), 1, lambda number, text: back.append((number, text.rstrip(b"\n"))))
+    assert back == [(3, lines[2]), (5, lines[4])] * 2
+    assert found.counts() == {first: 3, second: 2, other: 3}
 
 
 @given(known=st.lists(whole_lines, min_size=1, max_size=3), line=hostile_lines)

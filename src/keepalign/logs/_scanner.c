@@ -1,7 +1,8 @@
 /* The hot loop of logs/scanner.py: lines by (minute, balancer, target, elb status, target status).
 
    A key is learnt from Python as its five texts joined by blanks, of which none has one. A line is counted when
-   it has twelve blanks before its end and its key is known; any other is handed back as index, start and end.
+   it has twelve blanks before its end and its key is known, or its minute and, for any minute, the rest of its
+   key; any other is handed back as index, start and end.
    What a line means is Python's to say. No function keeps a pointer it was given. */
 
 #include <stddef.h>
@@ -15,6 +16,7 @@
 typedef struct {
     uint64_t hash, count;
     size_t at, size; /* of the key, in `keys` */
+    int first, until; /* the parts that it has: those of a line, its minute, or the others */
 } entry;
 
 typedef struct {
@@ -34,7 +36,7 @@ typedef struct {
 /* The statuses stand side by side, in lines and in keys: they are one part. */
 enum { TIME, ELB, TARGET, STATUSES, PARTS, BLANKS = 12, MINUTE = 16 };
 
-int keepalign_version(void) { return 1; }
+int keepalign_version(void) { return 2; }
 
 static uint64_t mixed(uint64_t hash, text part) {
     uint64_t word;
@@ -49,29 +51,36 @@ static uint64_t mixed(uint64_t hash, text part) {
     return hash ^ hash >> 29;
 }
 
-/* Not of the balancer: there is mostly one in a file. */
-static uint64_t hash_of(const text *parts) {
-    return mixed(mixed(mixed(0, parts[TIME]), parts[TARGET]), parts[STATUSES]);
+static uint64_t hash_of(const text *parts, int first, int until) {
+    uint64_t hash = (uint64_t)first;
+    for (int n = first; n < until; n++) hash = mixed(hash, parts[n]);
+    return hash;
 }
 
 /* Minute, balancer and target hold no blanks, so that those of the stored key are where they have to be. */
-static int same(const char *key, const text *parts) {
-    for (int n = 0; n < PARTS; n++) {
+static int same(const char *key, const text *parts, int first, int until) {
+    for (int n = first; n < until; n++) {
         if (memcmp(key, parts[n].at, parts[n].size) != 0) return 0;
         key += parts[n].size + 1;
     }
     return 1;
 }
 
-static int64_t *slot_of(const table *of, const text *parts, uint64_t hash) {
-    size_t size = PARTS - 1;
-    for (int n = 0; n < PARTS; n++) size += parts[n].size;
+static int64_t *slot_of(const table *of, const text *parts, int first, int until, uint64_t hash) {
+    size_t size = 0;
+    for (int n = first; n < until; n++) size += parts[n].size + 1;
     for (size_t slot = hash & of->mask;; slot = (slot + 1) & of->mask) {
         int64_t index = of->slots[slot];
         if (index < 0) return &of->slots[slot];
         const entry *one = &of->entries[index];
-        if (one->hash == hash && one->size == size && same(of->keys + one->at, parts)) return &of->slots[slot];
+        if (one->hash == hash && one->size == size && one->first == first && one->until == until &&
+            same(of->keys + one->at, parts, first, until))
+            return &of->slots[slot];
     }
+}
+
+static int known(const table *of, const text *parts, int first, int until) {
+    return *slot_of(of, parts, first, until, hash_of(parts, first, until)) >= 0;
 }
 
 void keepalign_free(table *of) {
@@ -111,48 +120,70 @@ static int grown(table *of) {
     return 1;
 }
 
-/* Counts one line of a key, which is new or not; its index, -1 without memory or without its parts. */
-int64_t keepalign_learn(table *of, const char *key, size_t size) {
-    text parts[PARTS];
-    const char *at = key, *end = key + size;
-    for (int n = 0; n < PARTS; n++) {
-        const char *stop = n == PARTS - 1 ? end : memchr(at, ' ', (size_t)(end - at));
-        if (stop == NULL) return -1;
-        parts[n] = (text){at, (size_t)(stop - at)};
-        at = stop + 1;
-    }
-    uint64_t hash = hash_of(parts);
-    int64_t *slot = slot_of(of, parts, hash);
+/* Counts so many lines of a key, which is new or not; 0 without memory. */
+static int added(table *of, const text *parts, int first, int until, uint64_t count) {
+    uint64_t hash = hash_of(parts, first, until);
+    int64_t *slot = slot_of(of, parts, first, until, hash);
     if (*slot >= 0) {
-        of->entries[*slot].count++;
-        return *slot;
+        of->entries[*slot].count += count;
+        return 1;
     }
     if (of->used * 2 > of->mask) {
-        if (!grown(of)) return -1;
-        slot = slot_of(of, parts, hash);
+        if (!grown(of)) return 0;
+        slot = slot_of(of, parts, first, until, hash);
     }
     if (of->used == of->room) {
         size_t room = of->room ? of->room * 2 : 256;
         entry *entries = realloc(of->entries, room * sizeof *entries);
-        if (entries == NULL) return -1;
+        if (entries == NULL) return 0;
         of->entries = entries;
         of->room = room;
     }
+    size_t size = 0;
+    for (int n = first; n < until; n++) size += parts[n].size + 1;
     if (of->keys_used + size > of->keys_room) {
         size_t room = (of->keys_used + size) * 2 + 4096;
         char *keys = realloc(of->keys, room);
-        if (keys == NULL) return -1;
+        if (keys == NULL) return 0;
         of->keys = keys;
         of->keys_room = room;
     }
-    memcpy(of->keys + of->keys_used, key, size);
-    of->entries[of->used] = (entry){hash, 1, of->keys_used, size};
-    of->keys_used += size;
-    *slot = (int64_t)of->used;
-    return (int64_t)of->used++;
+    of->entries[of->used] = (entry){hash, count, of->keys_used, size, first, until};
+    for (int n = first; n < until; n++) {
+        memcpy(of->keys + of->keys_used, parts[n].at, parts[n].size);
+        of->keys_used += parts[n].size;
+        of->keys[of->keys_used++] = n + 1 == until ? '\n' : ' ';
+    }
+    *slot = (int64_t)of->used++;
+    return 1;
 }
 
-uint64_t keepalign_count(const table *of, int64_t index) { return of->entries[index].count; }
+/* Counts one line of a key, and knows its minute; with `rest` also what follows it, for any minute that is
+   known. 0 without memory or without its parts. */
+int keepalign_learn(table *of, const char *key, size_t size, int rest) {
+    text parts[PARTS];
+    const char *at = key, *end = key + size;
+    for (int n = 0; n < PARTS; n++) {
+        const char *stop = n == PARTS - 1 ? end : memchr(at, ' ', (size_t)(end - at));
+        if (stop == NULL) return 0;
+        parts[n] = (text){at, (size_t)(stop - at)};
+        at = stop + 1;
+    }
+    return added(of, parts, TIME, PARTS, 1) && added(of, parts, TIME, TIME + 1, 0) &&
+           (!rest || added(of, parts, TIME + 1, PARTS, 0));
+}
+
+/* All keys, each with the end of a line behind it; those that count nothing among them. */
+const char *keepalign_keys(const table *of, size_t *size, size_t *number) {
+    *size = of->keys_used;
+    *number = of->used;
+    return of->keys;
+}
+
+/* The count of each. */
+void keepalign_counts(const table *of, uint64_t *counts) {
+    for (size_t index = 0; index < of->used; index++) counts[index] = of->entries[index].count;
+}
 
 /* The first BLANKS blanks of a line; fewer when there are no more. */
 static int blanks_of(const char *at, const char *end, const char **blanks) {
@@ -184,7 +215,7 @@ size_t keepalign_block(table *of, const char *block, size_t size, uint64_t *odd,
         const char *blanks[BLANKS];
         const char *stop = memchr(start, '\n', (size_t)(end - start));
         const char *next = stop == NULL ? end : stop + 1;
-        int64_t index = -1;
+        int counted = 0;
         if (blanks_of(start, stop == NULL ? end : stop, blanks) == BLANKS) {
             /* Each part begins behind a blank and ends at one: the fields 1, 2, 4, and 8 with 9. */
             const int begin[PARTS] = {0, 1, 3, 7}, until[PARTS] = {1, 2, 4, 9};
@@ -194,11 +225,15 @@ size_t keepalign_block(table *of, const char *block, size_t size, uint64_t *odd,
                 parts[n] = (text){first, (size_t)(blanks[until[n]] - first)};
             }
             if (parts[TIME].size > MINUTE) parts[TIME].size = MINUTE;
-            index = *slot_of(of, parts, hash_of(parts));
+            int64_t index = *slot_of(of, parts, TIME, PARTS, hash_of(parts, TIME, PARTS));
+            if (index >= 0) {
+                of->entries[index].count++;
+                counted = 1;
+            } else if (known(of, parts, TIME, TIME + 1) && known(of, parts, TIME + 1, PARTS)) {
+                counted = added(of, parts, TIME, PARTS, 1);
+            }
         }
-        if (index >= 0) {
-            of->entries[index].count++;
-        } else {
+        if (!counted) {
             odd[3 * found] = *lines;
             odd[3 * found + 1] = (uint64_t)(start - block);
             odd[3 * found + 2] = (uint64_t)(next - block);

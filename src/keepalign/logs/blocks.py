@@ -1,8 +1,8 @@
 """The bytes of an object → blocks of whole lines, in bounded memory, whatever was stored.
 
 gzip is known by its first two bytes, in any number of members, as joined files have them. It is inflated in
-small pieces: page faults of large buffers cost more than the inflating does. ISA-L reads it several times
-faster than zlib where the `logs` extra is installed.
+pieces that stay in a processor's cache. ISA-L reads it several times faster than zlib where the `logs` extra
+is installed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,18 @@ LONGEST: Final = 1 << 20
 """Bytes of one line. An ALB takes 64 KB of headers at most (ALB guide, "Quotas")."""
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 """What PowerShell's `>` begins a file with."""
-PIECE: Final = 1 << 13
-"""Stored bytes that are inflated at once: to some 60 KB, at most to 8 MB."""
+_PACKED: Final = (
+    (GZIP, "gzip once more inside of gzip: unpack it with gunzip"),
+    (b"\x28\xb5\x2f\xfd", "packed with Zstandard: unpack it with unzstd"),
+    (b"BZh", "packed with bzip2: unpack it with bunzip2"),
+    (b"\xfd7zXZ\0", "packed with xz: unpack it with unxz"),
+    (b"PK\x03\x04", "a ZIP archive: unpack it with unzip"),
+)
+"""What is no log either, whatever its name says, and what to do."""
+PIECE: Final = 1 << 16
+"""Stored bytes that are read at once."""
+_INFLATED: Final = 1 << 18
+"""Bytes that they are inflated to at a time."""
 _PLAIN: Final = 1 << 16
 _STEP: Final = 1 << 18
 """Stored bytes between two reports."""
@@ -33,16 +43,36 @@ class _Inflate(Protocol):
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _Zlib:
+    """zlib's, which leaves it to the caller to keep what it did not get to."""
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj(31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflate.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflate.unused_data
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        return self._inflate.decompress(self._inflate.unconsumed_tail + data, max_length)
 
 
 def _isal() -> tuple[Callable[[], _Inflate], type[Exception]]:
     try:
-        from isal import isal_zlib
+        from isal import igzip_lib
     except ImportError:
-        return lambda: zlib.decompressobj(31), zlib.error
+        return _Zlib, zlib.error
     # Its stub says that `error` is an instance.
-    return lambda: isal_zlib.decompressobj(31), cast("type[Exception]", isal_zlib.error)
+    return lambda: igzip_lib.IgzipDecompressor(igzip_lib.DECOMP_GZIP), cast(
+        "type[Exception]", igzip_lib.error
+    )
 
 
 _new_inflate, _Fault = _isal()
@@ -76,31 +106,32 @@ def blocks(parts: Iterator[bytes]) -> Iterator[bytes]:
     Of a line longer than LONGEST the first LONGEST + 1 bytes are passed on, so that it can be told.
     """
     tail = b""
-    skipping = False
     for part in parts:
-        if skipping:
-            end = part.find(b"\n")
-            if end < 0:
+        begin = 0
+        if tail:
+            begin = part.find(b"\n") + 1
+            if not begin:
+                tail = (tail + part)[: LONGEST + 1] if len(tail) <= LONGEST else tail
                 continue
-            part = part[end:]
-            skipping = False
-        block = tail + part
-        end = block.rfind(b"\n") + 1
+            yield tail + (part[:begin] if len(tail) <= LONGEST else b"\n")
+        end = part.rfind(b"\n", begin) + 1
         if end:
-            yield block[:end]
-        tail = block[end:]
-        if len(tail) > LONGEST:
-            tail = tail[: LONGEST + 1]
-            skipping = True
+            # The line that began before is apart, so that the others are copied once.
+            yield part[begin:end]
+        tail = part[end or begin : (end or begin) + LONGEST + 1]
     if tail:
         yield tail
 
 
 def encoding_note(head: bytes, name: str) -> list[str]:
-    """That it is UTF-16, of which no line can be read, and what to do; nothing for what begins otherwise."""
-    if not head.startswith(_UTF_16):
-        return []
-    return [f"{name}: this is UTF-16, an access log is ASCII: convert it with iconv -f UTF-16 -t UTF-8"]
+    """That it is UTF-16 or packed, so that no line can be read, and what to do; nothing for other text.
+
+    Args:
+        head: the first bytes, after gzip is taken off.
+    """
+    if head.startswith(_UTF_16):
+        return [f"{name}: this is UTF-16, an access log is ASCII: convert it with iconv -f UTF-16 -t UTF-8"]
+    return [f"{name}: this is {what}" for magic, what in _PACKED if head.startswith(magic)]
 
 
 class Unpacked(io.RawIOBase):
@@ -151,10 +182,10 @@ def _unpacked(data: bytes, read: _Counted, opener: Opener, name: str, notes: lis
     """From the first bytes on; members may follow each other, and zeros that pad the last one."""
     inflate, members = _new_inflate(), 0
     begin = given = 0
+    at = read.total - len(data)
     while True:
-        at = read.total - len(data)
         try:
-            out = inflate.decompress(data)
+            out = inflate.decompress(data, _INFLATED)
         except _Fault as error:
             if out := _salvaged(opener, begin, given, at, read.total):
                 yield out
@@ -166,12 +197,15 @@ def _unpacked(data: bytes, read: _Counted, opener: Opener, name: str, notes: lis
             given += len(out)
             yield out
         if not inflate.eof:
-            data = read(PIECE)
-            if not data:
-                notes.append(
-                    f"{name}: the gzip stream breaks off at byte {read.total}; what came before was read"
-                )
-                return
+            data = b""
+            if len(out) < _INFLATED:
+                at = read.total
+                data = read(PIECE)
+                if not data:
+                    notes.append(
+                        f"{name}: the gzip stream breaks off at byte {at}; what came before was read"
+                    )
+                    return
             continue
         members += 1
         data = inflate.unused_data.lstrip(b"\0")
@@ -183,7 +217,8 @@ def _unpacked(data: bytes, read: _Counted, opener: Opener, name: str, notes: lis
             plural = "" if members == 1 else "s"
             notes.append(f"{name}: what follows {members} gzip member{plural} is no gzip and was not read")
             return
-        inflate, begin, given = _new_inflate(), read.total - len(data), 0
+        at = begin = read.total - len(data)
+        inflate, given = _new_inflate(), 0
 
 
 def _salvaged(opener: Opener, begin: int, given: int, at: int, end: int) -> bytes:

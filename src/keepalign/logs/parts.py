@@ -8,10 +8,11 @@ fails to sort 400,000 such lines within 200 MB.
 
 from __future__ import annotations
 
-import gzip
 import heapq
+import io
 import marshal
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Final, NamedTuple
 
 from keepalign.errors import ReadError
 from keepalign.logs import alb
+from keepalign.logs.blocks import Unpacked, pieces
 from keepalign.logs.objects import Scanned
 from keepalign.logs.wanted import Wanted
 from keepalign.logs.windows import MOST_ROWS, SLICE_MINUTES, CountersOf, Key
@@ -32,7 +34,6 @@ _BATCH_BYTES: Final = 64 << 10
 """Of a run that are read back at a time."""
 _FAN_IN: Final = 128
 """Runs that are merged at a time: 8 MB of batches, and fewer open files than any system allows."""
-_GZIP: Final = b"\x1f\x8b"
 _HOUR_US: Final = SLICE_MINUTES * 60_000_000
 
 _Line = tuple[str, str, int, int, int, bytes]
@@ -148,11 +149,13 @@ def _lines(by_name: Sequence[Scanned]) -> Iterator[_Line]:
 def _usual_key(line: bytes) -> tuple[str, str, str] | None:
     """Balancer, target group and time, unless a quote stands where a simple look could mistake it."""
     parts = line.split(b'"', 5)
-    if len(parts) < 6 or parts[2] != b" " or b"\\" in parts[1] + parts[3] or not line.isascii():
+    if len(parts) < 6 or parts[2] != b" " or parts[1][-1:] == b"\\" or parts[3][-1:] == b"\\":
         return None
     words = parts[4].split(b" ")
     fields = parts[0].split(b" ")
-    if len(words) != 5 or not all(words[1:4]) or len(fields) != 13 or not all(fields[:12]):
+    if len(words) != 5 or words[0] or not all(words[1:4]) or len(fields) != 13 or not all(fields[:12]):
+        return None
+    if not line.isascii():
         return None
     group = words[3].decode()
     return fields[2].decode(), "" if group == "-" else group, fields[1].decode()
@@ -176,14 +179,15 @@ def reject(one: Scanned, rejected: Rejected) -> None:
 
 
 def _part(one: Scanned) -> Iterator[tuple[int, bytes]]:
+    damage: list[str] = []
     try:
-        with Path(one.part).open("rb") as file:
-            gzipped = file.read(2) == _GZIP
-            file.seek(0)
-            for line in gzip.GzipFile(fileobj=file) if gzipped else file:
-                number, _, text = line.rstrip(b"\r\n").partition(b" ")
-                yield int(number), text
-    except (OSError, EOFError, ValueError) as error:
+        unpacked = pieces(partial(io.FileIO, one.part), one.part, damage)
+        for line in io.BufferedReader(Unpacked(unpacked)):
+            number, _, text = line.rstrip(b"\r\n").partition(b" ")
+            yield int(number), text
+        if damage:
+            raise ValueError(damage[0])
+    except (OSError, ValueError) as error:
         hint = "run it again, without the cache if there is one"
         raise ReadError(f"its error lines are gone or broken: {error}", file=one.name, hint=hint) from error
 
@@ -269,40 +273,39 @@ _STATUSES: Final = 1001
 
 class _Counters(Mapping[Key, Mapping[CounterKey, int]]):
     def __init__(self, scanned: Sequence[Scanned]) -> None:
-        self._slices: dict[tuple[str, int], dict[int, int]] = {}
-        """By balancer and slice: lines by minute, target and statuses, packed into one number."""
-        self._places: dict[str, int] = {"-": 0}
-        self._members: dict[tuple[str, str], set[int]] = {}
+        self._slices: dict[tuple[str, int], dict[str, dict[int, int]]] = {}
+        """By balancer and slice, and by target: lines by minute and statuses, packed into one number."""
+        self._members: dict[tuple[str, str], set[str]] = {}
         for one in scanned:
             for (elb, minute, target, elb_status, target_status), lines in one.counts.items():
-                place = self._places.setdefault(target, len(self._places))
-                packed = (place * _STATUSES + _packed(elb_status)) * _STATUSES + _packed(target_status)
-                counts = self._slices.setdefault((elb, minute // SLICE_MINUTES), {})
+                targets = self._slices.setdefault((elb, minute // SLICE_MINUTES), {})
+                counts = targets.setdefault(target, {})
+                packed = _packed(elb_status) * _STATUSES + _packed(target_status)
                 packed = packed * SLICE_MINUTES + minute % SLICE_MINUTES
                 counts[packed] = counts.get(packed, 0) + lines
             for elb, target, group in one.groups:
                 if group not in ("-", ""):
-                    place = self._places.setdefault(target, len(self._places))
-                    self._members.setdefault((elb, group), set()).add(place)
-        self._targets: tuple[str | None, ...] = (None, *list(self._places)[1:])
-        self._grouped: dict[str, set[int]] = {}
+                    self._members.setdefault((elb, group), set()).add(target)
+        self._grouped: dict[str, set[str]] = {}
         for (elb, _), members in self._members.items():
-            self._grouped.setdefault(elb, set()).update(members - {0})
+            self._grouped.setdefault(elb, set()).update(members)
 
     def __getitem__(self, key: Key) -> Mapping[CounterKey, int]:
         found: dict[CounterKey, int] = {}
         members = self._members.get((key.elb, key.group), set())
         grouped = self._grouped.get(key.elb, set()) if not key.group else None
         for hour in (key.slice - 1, key.slice, key.slice + 1):
-            for packed, lines in self._slices.get((key.elb, hour), {}).items():
-                rest, minute = divmod(packed, SLICE_MINUTES)
-                rest, target_status = divmod(rest, _STATUSES)
-                place, elb_status = divmod(rest, _STATUSES)
+            first = hour * SLICE_MINUTES
+            for target, counts in self._slices.get((key.elb, hour), {}).items():
                 # Lines of old form name no group: theirs are the targets that no group has.
-                if place == 0 or (place in members if grouped is None else place not in grouped):
-                    minute += hour * SLICE_MINUTES
-                    statuses = _unpacked(elb_status), _unpacked(target_status)
-                    found[CounterKey(minute, self._targets[place], *statuses)] = lines
+                if target == "-" or (target in members if grouped is None else target not in grouped):
+                    name = None if target == "-" else target
+                    for packed, lines in counts.items():
+                        statuses, minute = divmod(packed, SLICE_MINUTES)
+                        elb_status, target_status = divmod(statuses, _STATUSES)
+                        found[
+                            CounterKey(first + minute, name, _unpacked(elb_status), _unpacked(target_status))
+                        ] = lines
         return found
 
     def __iter__(self) -> Iterator[Key]:

@@ -224,7 +224,7 @@ class _Counter:
         if self._verdict(key, socket=False):
             self._rest[key] = self._rest.get(key, 0) + 1
         else:
-            self._scanner.learn(key)
+            self._scanner.learn(key, rest=key[1:3] in self._grouped)
 
     def _error(self, key: Key, line: bytes, number: int, group: bytes | None) -> None:
         self.result.errors += 1

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 Key = tuple[bytes, bytes, bytes, bytes, bytes]
 """Minute ("2026-11-22T10:00"), balancer, target, elb status, target status: as in the log, without blanks."""
@@ -23,8 +23,8 @@ OnLine = Callable[[int, bytes], None]
 LIBRARY: Final = Path(__file__).with_name("_scanner.so")
 VARIABLE: Final = "KEEPALIGN_SCANNER"
 """Environment: "python" for the form that is not compiled, whatever was built."""
-_VERSION: Final = 1
-_ROOM: Final = 512
+_VERSION: Final = 2
+_ROOM: Final = 16
 _log = logging.getLogger(__name__)
 
 
@@ -35,14 +35,18 @@ class Scanner(Protocol):
         """Count the lines of a block, of which the first has `number`.
 
         A line is counted if it has thirteen parts at its first twelve blanks, and the first 16 bytes of the
-        second, the third, fifth, ninth and tenth are a key that was learnt; else it goes to `odd`, which may
+        second, the third, fifth, ninth and tenth are a key that is known; else it goes to `odd`, which may
         teach keys.
         Returns: the number of lines.
         """
         ...
 
-    def learn(self, key: Key) -> None:
-        """One more line of this key, which is counted from now on."""
+    def learn(self, key: Key, *, rest: bool = False) -> None:
+        """One more line of this key, which is counted from now on.
+
+        Args:
+            rest: so is what differs from it in the minute alone, once a key of that minute was learnt.
+        """
         ...
 
     def counts(self) -> dict[Key, int]:
@@ -62,6 +66,8 @@ class PythonScanner:
     def __init__(self) -> None:
         # A list of one number: it is looked up once a line, a number in the dict would be twice.
         self._counts: dict[Key, list[int]] = {}
+        self._minutes: set[bytes] = set()
+        self._rests: set[tuple[bytes, ...]] = set()
 
     def block(self, block: bytes, number: int, odd: OnLine) -> int:
         """See Scanner."""
@@ -71,14 +77,23 @@ class PythonScanner:
             try:
                 _, time, elb, _, target, _, _, _, elb_status, target_status, _, _, _ = line.split(b" ", 12)
                 counts[time[:16], elb, target, elb_status, target_status][0] += 1
-            except (ValueError, KeyError):
+            except KeyError:
+                rest = elb, target, elb_status, target_status
+                if rest in self._rests and time[:16] in self._minutes:
+                    counts[time[:16], *rest] = [1]
+                else:
+                    odd(number, line)
+            except ValueError:
                 odd(number, line)
             number += 1
         return number - first
 
-    def learn(self, key: Key) -> None:
+    def learn(self, key: Key, *, rest: bool = False) -> None:
         """See Scanner."""
         self._counts.setdefault(key, [0])[0] += 1
+        self._minutes.add(key[0])
+        if rest:
+            self._rests.add(key[1:])
 
     def counts(self) -> dict[Key, int]:
         """See Scanner."""
@@ -93,7 +108,6 @@ class CompiledScanner:
         self._table = ctypes.c_void_p(library.keepalign_new())
         if self._table.value is None:
             raise MemoryError
-        self._keys: dict[Key, int] = {}
         self._odd = (ctypes.c_uint64 * (3 * _ROOM))()
         self._at = ctypes.c_uint64()
         self._lines = ctypes.c_uint64()
@@ -114,17 +128,24 @@ class CompiledScanner:
                 odd(number + index, block[start:end])
         return lines.value
 
-    def learn(self, key: Key) -> None:
+    def learn(self, key: Key, *, rest: bool = False) -> None:
         """See Scanner."""
         joined = b" ".join(key)
-        index = self._library.keepalign_learn(self._table, joined, len(joined))
-        if index < 0:
+        if not self._library.keepalign_learn(self._table, joined, len(joined), rest):
             raise MemoryError
-        self._keys[key] = index
 
     def counts(self) -> dict[Key, int]:
         """See Scanner."""
-        return {key: self._library.keepalign_count(self._table, index) for key, index in self._keys.items()}
+        size, number = ctypes.c_size_t(), ctypes.c_size_t()
+        at = self._library.keepalign_keys(self._table, ctypes.byref(size), ctypes.byref(number))
+        keys = ctypes.string_at(at, size.value).split(b"\n")
+        counts = (ctypes.c_uint64 * number.value)()
+        self._library.keepalign_counts(self._table, counts)
+        return {
+            cast("Key", tuple(key.split(b" "))): count
+            for key, count in zip(keys, counts, strict=False)
+            if count
+        }
 
 
 @cache
@@ -148,8 +169,9 @@ def load(path: Path) -> ctypes.CDLL:
     for name, result, arguments in (
         ("new", table, ()),
         ("free", None, (table,)),
-        ("learn", ctypes.c_int64, (table, ctypes.c_char_p, ctypes.c_size_t)),
-        ("count", number, (table, ctypes.c_int64)),
+        ("learn", ctypes.c_int, (table, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)),
+        ("keys", table, (table, ctypes.POINTER(ctypes.c_size_t), ctypes.POINTER(ctypes.c_size_t))),
+        ("counts", None, (table, ctypes.POINTER(number))),
         (
             "block",
             ctypes.c_size_t,
