@@ -105,6 +105,31 @@ def test_reader_that_goes_away_is_met_in_silence() -> None:
     assert said == b""
 
 
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code", "said"),
+    [
+        ("<&-", "check EXAMPLE", 1, b""),
+        ("<&- 2>&-", "check EXAMPLE", 1, b""),
+        (">&-", "check EXAMPLE", 2, b"error: standard output: Bad file descriptor\n"),
+        ("<&- >&- 2>&-", "check EXAMPLE --format json=OUT", 1, b""),
+        ("<&-", "diagnose --no-cache -", 2, b"error: standard input: Bad file descriptor\n"),
+    ],
+)
+def test_streams_that_are_closed_break_nothing(
+    closed: str, arguments: str, code: int, said: bytes, tmp_path: Path
+) -> None:
+    words = arguments.replace("EXAMPLE", str(EXAMPLE)).replace("OUT", str(tmp_path / "out"))
+    script = f'exec "$0" -m keepalign {words} {closed}'
+    done = subprocess.run(["sh", "-c", script, sys.executable], capture_output=True, timeout=20)
+    assert (done.returncode, done.stderr) == (code, said)
+    assert (tmp_path / "out").exists() == ("OUT" in arguments)
+
+
+def test_names_in_errors_reach_no_terminal_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["diagnose", "--no-cache", "/no/\x1b[31mname\u202e.log"]) == 2
+    assert capsys.readouterr().err.startswith("error: /no/\\x1b[31mname\\u202e.log: ")
+
+
 def test_output_that_cannot_show_a_mark_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     process = keepalign_process("check", str(EXAMPLE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from tests.logs.lines import line
 
 from keepalign.cli import run
+from keepalign.errors import ReadError
 from keepalign.logs.alb import FIELDS, tokens
 from keepalign.reports import diagnosis_v1
 
@@ -267,6 +269,13 @@ def test_errors_are_picked_by_time_path_and_group(
         (["--with", "missing.log"], "missing.log"),
         (["--engine", "athena"], "is no S3 address"),
         (["--engine", "duckdb", "--live"], "--live works with --engine local"),
+        (["--engine", "duckdb", "--keep-all"], "--keep-all works with --engine local, and with a cache"),
+        (["--no-cache", "--keep-all"], "--keep-all works with --engine local, and with a cache"),
+        (["--engine", "trino", "--rows", "rows.csv"], "leave --rows and --format out"),
+        (["--engine", "trino", "--format", "json"], "leave --rows and --format out"),
+        (["--format", "html=no/such/folder/x.html"], "there is no folder "),
+        (["--format", "html=."], "it is a folder"),
+        (["--rows", "/tmp/x.csv", "--format", "json=/tmp/./x.csv"], "over a file which is written, too"),
     ],
 )
 def test_options_that_cannot_be_used_are_told(
@@ -282,3 +291,62 @@ def test_trino_is_told_in_sql(capsys: pytest.CaptureFixture[str]) -> None:
     assert "external_location = 's3://bucket/AWSLogs/'" in out
     assert "'orders'" in out
     assert run(["diagnose", "s3://a/", "s3://b/", "--engine", "trino"]) == 2
+
+
+@pytest.mark.parametrize("words", [["--rows", "{}"], ["--format", "json={}"]])
+@pytest.mark.parametrize("beside", ["", "--with", "--events"])
+def test_what_is_read_is_not_written_over(
+    words: list[str], beside: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, other, link = tmp_path / "log.jsonl", tmp_path / "other.jsonl", tmp_path / "link.jsonl"
+    for file in (log, other):
+        file.write_text(f"{BAD}\n")
+    read = other if beside else log
+    link.symlink_to(read)
+    for name in (read, link):
+        options = [one.format(name) for one in words] + ([beside, str(other)] if beside else [])
+        assert run(["diagnose", str(log), *options]) == 2
+        assert "would be written over a file which is read" in capsys.readouterr().err
+        assert read.read_text() == f"{BAD}\n"
+
+
+def test_output_that_fails_keeps_no_other_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = logs(tmp_path)
+    outputs = ["--format", "text", "--format", "markdown=/dev/full", "--format", f"json={tmp_path}/answer"]
+    assert run(["diagnose", str(log), *outputs]) == 2
+    said = capsys.readouterr()
+    assert said.err == "error: /dev/full: No space left on device\n"
+    assert said.out.endswith("not understood.\n")
+    assert json.loads((tmp_path / "answer").read_text())["schema"] == 1
+
+
+def test_what_cannot_be_kept_is_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is worth more than the table."""
+    log = tmp_path / "a.log.gz"
+    log.write_bytes(gzip.compress(f"{BAD}\n".encode()))
+    monkeypatch.setenv("KEEPALIGN_CACHE", str(log))
+    assert run(["diagnose", "--keep-all", str(log)]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "tables of all lines that could not be kept in the cache: 1" in said
+
+    def full(*_: object, **__: object) -> int:
+        raise ReadError("its table of all lines cannot be made: no space", file="a.log.gz")
+
+    monkeypatch.setattr("keepalign.logs.slim.write", full)
+    monkeypatch.setenv("KEEPALIGN_CACHE", str(tmp_path / "cache"))
+    assert run(["diagnose", "--keep-all", str(log)]) == 1
+    assert "a.log.gz: its table of all lines cannot be made: no space" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["--engine", "duckdb"]])
+def test_standard_input_that_cannot_be_read_is_told(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open(os.devnull, "w") as closed, open(closed.fileno(), closefd=False) as given:
+        monkeypatch.setattr(sys, "stdin", given)
+        assert run(["diagnose", "-", *words]) == 2
+    assert capsys.readouterr().err == "error: standard input: Bad file descriptor\n"

@@ -146,6 +146,20 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in files(tmp_path)) <= size
 
 
+def test_what_another_run_may_be_using_stays(tmp_path: Path) -> None:
+    theirs, ours = Cache(tmp_path / "cache"), Cache(tmp_path / "cache", most_bytes=1)
+    old, read, new = (holding(LOG, name=f"s3://b/{n}") for n in range(3))
+    for obj in (old, read):
+        kept(theirs, obj, tmp_path)
+    for path in files(tmp_path):
+        os.utime(path, (0, 0))
+    found = theirs.get(read)
+    kept(ours, new, tmp_path)
+    assert found is not None
+    assert Path(found.part).exists()
+    assert theirs.get(old) is None
+
+
 def test_entries_of_this_run_stay_whatever_the_limit(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache", most_bytes=1)
     for name in ("s3://b/1", "s3://b/2"):
@@ -197,3 +211,14 @@ def test_results_of_the_cache_are_not_put_back(cache: Cache, tmp_path: Path) -> 
 )
 def test_folder_is_the_users(environment: dict[str, str], folder: Path) -> None:
     assert default_folder(environment) == folder
+
+
+def test_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container's, whose number is in no list of users."""
+
+    def unknown(_: str) -> str:
+        return "~"
+
+    monkeypatch.setattr(os.path, "expanduser", unknown)
+    assert default_folder({}) is None
+    assert default_folder({"XDG_CACHE_HOME": "/c"}) == Path("/c/keepalign")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from keepalign.errors import ReadError
 from keepalign.logs import alb
-from keepalign.logs.ecs_events import deployments, instant, read_events
+from keepalign.logs.ecs_events import LARGEST, deployments, instant, read_events
 from keepalign.model.observation import Deployment
 from keepalign.units import Instant
 
@@ -265,3 +266,20 @@ _JSON = st.recursive(
 def test_any_json_beside_known_events_changes_nothing_of_them(value: object) -> None:
     found = deployments(json.dumps([value, SERVICE]).encode(), file="ev")
     assert read(SERVICE)[0].at in {one.at for one in found}
+
+
+def test_file_may_be_packed_as_a_trail_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.json.gz"
+    packed = gzip.compress(json.dumps(SERVICE).encode())
+    path.write_bytes(packed)
+    assert len(read_events(path)) == len(deployments(json.dumps(SERVICE).encode(), file="x"))
+    path.write_bytes(packed[:-9])
+    with pytest.raises(ReadError, match="the gzip stream breaks off at byte"):
+        read_events(path)
+
+
+def test_events_without_end_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.gz"
+    path.write_bytes(gzip.compress(b"\n" * (LARGEST // 64), 1) * 65)
+    with pytest.raises(ReadError, match="more than 256 MB"):
+        read_events(path)

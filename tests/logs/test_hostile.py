@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
 import json
+import lzma
 import os
 import socket
 import sys
@@ -298,6 +300,27 @@ def test_file_in_utf_16_says_what_to_do(name: str, diagnose: Diagnose, tmp_path:
     answer = diagnose(tmp_path / name)
     assert (answer.code, answer.counts.rejected) == (3, lines_of(data))
     assert "iconv -f UTF-16 -t UTF-8" in " ".join(answer.out.split())
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (gzip.compress(gzip.compress(PAIR)), "gzip once more inside of gzip: unpack it with gunzip"),
+        (bz2.compress(PAIR), "packed with bzip2: unpack it with bunzip2"),
+        (lzma.compress(PAIR), "packed with xz: unpack it with unxz"),
+        (b"\x28\xb5\x2f\xfd\x04\x58", "packed with Zstandard: unpack it with unzstd"),
+    ],
+)
+def test_file_that_is_packed_otherwise_says_what_to_do(
+    stored: bytes, said: str, diagnose: Diagnose, tmp_path: Path
+) -> None:
+    (tmp_path / "a.log.gz").write_bytes(stored)
+    good = tmp_path / "b.log"
+    good.write_bytes(PAIR)
+    answer = diagnose(tmp_path / "a.log.gz")
+    assert (answer.code, said in " ".join(answer.out.split())) == (3, True)
+    witness = diagnose(good, "--with", tmp_path / "a.log.gz")
+    assert (witness.code, said in " ".join(witness.out.split())) == (1, True)
 
 
 def test_test_file_alone_is_named(diagnose: Diagnose, tmp_path: Path) -> None:

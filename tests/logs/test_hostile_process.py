@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,10 +38,18 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(path) for path in paths]
 
 
+@pytest.fixture(autouse=True)
+def hangup_ends() -> Iterator[None]:
+    """Also where the tests themselves run under nohup: what they start inherits it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 class Running:
     """A diagnosis with two workers at work, in a session and with a folder for temporary files of its own."""
 
-    def __init__(self, logs: list[str], folder: Path) -> None:
+    def __init__(self, logs: list[str], folder: Path, preexec_fn: Callable[[], object] | None = None) -> None:
         self.folder = folder
         command = [sys.executable, "-m", "keepalign", "diagnose", "--no-cache", "--jobs", "2", *logs]
         self.process = subprocess.Popen(
@@ -50,6 +59,7 @@ class Running:
             text=True,
             env={**os.environ, "TMPDIR": str(folder)},
             start_new_session=True,
+            preexec_fn=preexec_fn,
         )
         self.workers: list[int] = []
         assert until(lambda: len(self._children()) == 2)
@@ -104,11 +114,47 @@ def test_ctrl_c_tells_what_is_known_and_leaves_nothing(running: Running, whole_g
     assert list(running.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
-def test_no_worker_outlives_what_ended_from_outside(running: Running, sent: signal.Signals) -> None:
-    running.process.send_signal(sent)
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_no_worker_outlives_what_ended_from_outside(
+    running: Running, sent: signal.Signals, whole_group: bool
+) -> None:
+    (os.killpg if whole_group else os.kill)(running.process.pid, sent)
     code, out, err = running.ended()
     assert (code, out, err) == (-sent, "", "")
+    # Nobody clears up behind a process that was killed.
+    assert sent is signal.SIGKILL or list(running.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_signal_to_end_leaves_no_half_file_of_rows(
+    sent: signal.Signals, logs: list[str], tmp_path: Path
+) -> None:
+    """While one process judges: the folder of rows holds the beginnings of a file by then."""
+    temporary, out = tmp_path / "temporary", tmp_path / "out"
+    temporary.mkdir()
+    out.mkdir()
+    words = ["--no-cache", "--jobs", "1", "--rows", str(out / "rows.csv"), *logs]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "keepalign", "diagnose", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    assert until(lambda: any(one.stat().st_size for one in out.iterdir()))
+    process.send_signal(sent)
+    said = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, *said) == (-sent, b"", b"")
+    assert [*temporary.iterdir(), *out.iterdir()] == []
+
+
+def test_signal_that_is_ignored_stays_ignored(logs: list[str], tmp_path: Path) -> None:
+    """As nohup does it."""
+    one = Running(logs, tmp_path, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    one.process.send_signal(signal.SIGHUP)
+    # Only a signal that comes later can show that this one was passed over.
+    one.process.send_signal(signal.SIGTERM)
+    assert one.ended() == (-signal.SIGTERM, "", "")
 
 
 def test_worker_that_is_killed_is_an_error_and_no_hang(running: Running) -> None:
@@ -242,3 +288,36 @@ def test_errors_survive_the_way_between_processes() -> None:
     back = pickle.loads(pickle.dumps(told))
     assert isinstance(back, KeepalignError)
     assert (str(back), back.hint) == ("a.log:3:4: what", "how")
+
+
+def test_no_folder_for_temporary_files_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(PAIR)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    assert run(["diagnose", "--no-cache", str(log)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: no folder for temporary files: No such file or directory\nhint: set TMP")
+
+
+@pytest.mark.parametrize("limit", [1 << 12, 1 << 16])
+@pytest.mark.parametrize("words", [["--rows", "rows.csv"], ["--rows", "rows.jsonl"], ["--format", "json=o"]])
+def test_file_that_finds_no_room_is_not_left_half(limit: int, words: list[str], tmp_path: Path) -> None:
+    log, out = tmp_path / "a.log", tmp_path / "out"
+    out.mkdir()
+    log.write_bytes(PAIR * 1_000)
+
+    def bound() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "keepalign", "diagnose", "--no-cache", str(log), *words],
+        cwd=out,
+        capture_output=True,
+        timeout=LIMIT_S,
+        preexec_fn=bound,
+    )
+    name = words[1].removeprefix("json=")
+    assert (done.returncode, done.stderr) == (2, f"error: {name}: File too large\n".encode())
+    assert list(out.iterdir()) == []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -83,8 +84,6 @@ def command(
     Exit code 0: no errors among the lines; 1: there are some; 2: a file or an option cannot be used; 3: no
     line could be read; 4: AWS does not permit it; 5: too many lines could not be read; 130: interrupted.
     """
-    import os
-
     from keepalign.logs.aws_options import DATABASE, Athena, AwsOptions
     from keepalign.logs.beside import Given
     from keepalign.logs.cache import Cache, default_folder
@@ -98,14 +97,22 @@ def command(
         raise UsageError("--since is not before --until")
     wanted = Wanted(since, until, target_group, path)
     if engine == "trino":
+        if rows or formats != (Output("text", ""),):
+            raise UsageError("--engine trino prints SQL and reads nothing: leave --rows and --format out")
         return _trino(files, wanted)
+    heard = _witnesses(witnesses, with_format, with_zone)
+    _check_written(
+        [*(one.file for one in formats), rows],
+        [*files, *config, *events, with_format, *(one.path for one in heard)],
+    )
+    folder = None if no_cache else default_folder(os.environ)
     inquiry = Inquiry(
         words=files,
         given=Given(
             timers=Timers(idle_timeout, keep_alive, deregistration_delay),
             config=config,
             events=events,
-            witnesses=_witnesses(witnesses, with_format, with_zone),
+            witnesses=heard,
             services=ecs,
             live=live,
             aws=AwsOptions(profile, region, endpoint_url),
@@ -114,7 +121,7 @@ def command(
         wanted=wanted,
         engine=engine,
         jobs=jobs,
-        cache=None if no_cache else Cache(default_folder(os.environ)),
+        cache=Cache(folder) if folder is not None else None,
         keep_all=keep_all,
         rows=rows,
         master=spark_master,
@@ -127,8 +134,7 @@ def command(
         yes=yes,
     )
     diagnosis = inquire(inquiry, sys.stdin.buffer, _Watch())
-    for output in formats:
-        _write(output, diagnosis)
+    _write_all(formats, diagnosis)
     if diagnosis.partial is not None:
         return _INTERRUPTED
     accounting = diagnosis.accounting
@@ -232,6 +238,40 @@ def _solve(loaded: Loaded) -> Solved:
     except UnsolvablePath:
         return Solved(rules.check(loaded.stack))
     return Solved(mended.before, mended.plan.changes, fix.roll_out(mended.plan.changes, loaded.stack))
+
+
+def _check_written(written: Sequence[str], read: Sequence[str]) -> None:
+    """Hours later would be late to say so, and what was read would be lost.
+
+    Raises: UsageError: a file's folder is not there, or it is written twice, or read and written.
+    """
+    taken = {os.path.realpath(name): "which is read" for name in read if os.path.isfile(name)}
+    for name in filter(None, written):
+        real = os.path.realpath(name)
+        if not os.path.isdir(os.path.dirname(real)):
+            hint = "make it, or name another file"
+            raise UsageError(f"{name}: there is no folder {os.path.dirname(real)}", hint=hint)
+        if os.path.isdir(real):
+            raise UsageError(f"{name}: it is a folder", hint="name a file in it")
+        # What is a device or a pipe takes whatever comes.
+        if real in taken and (os.path.isfile(real) or not os.path.exists(real)):
+            raise UsageError(f"{name}: this would be written over a file {taken[real]}")
+        taken[real] = "which is written, too"
+
+
+def _write_all(outputs: Sequence[Output], diagnosis: Diagnosis) -> None:
+    """Files first: whoever reads standard output may leave, and one that fails does not keep others back.
+
+    Raises: UsageError: an output cannot be written.
+    """
+    failed: UsageError | None = None
+    for output in sorted(outputs, key=lambda one: not one.file):
+        try:
+            _write(output, diagnosis)
+        except UsageError as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 def _write(output: Output, diagnosis: Diagnosis) -> None:

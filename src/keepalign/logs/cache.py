@@ -14,6 +14,7 @@ import hashlib
 import logging
 import os
 import shutil
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -29,6 +30,8 @@ from keepalign.model.observation import Rejected
 VARIABLE: Final = "KEEPALIGN_CACHE"
 """Environment: the folder."""
 MOST_BYTES: Final = 2 << 30
+_IN_USE_NS: Final = 3_600 * 10**9
+"""What was used since this long ago may be another run's, which has yet to judge its error lines."""
 _FULL: Final = 0.9
 """To this share of the limit it is emptied, so that not every entry evicts another one."""
 _READERS: Final = ("logs/alb.py", "logs/blocks.py", "logs/objects.py", "logs/scan.py", "logs/scanner.py")
@@ -59,20 +62,29 @@ class _Entry(msgspec.Struct, array_like=True):
     part_crc: int
 
 
-def default_folder(environment: Mapping[str, str]) -> Path:
-    """`KEEPALIGN_CACHE`, else `keepalign` in the user's cache folder (XDG Base Directory Specification)."""
+def default_folder(environment: Mapping[str, str]) -> Path | None:
+    """`KEEPALIGN_CACHE`, else `keepalign` in the user's cache folder (XDG Base Directory Specification).
+
+    None: this user has no home, as under a number of its own in a container.
+    """
     if named := environment.get(VARIABLE):
         return Path(named)
     base = environment.get("XDG_CACHE_HOME", "")
     # The specification: a relative path is invalid and is to be ignored.
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "keepalign"
+    if base.startswith("/"):
+        return Path(base) / "keepalign"
+    try:
+        return Path.home() / ".cache" / "keepalign"
+    except RuntimeError:
+        return None
 
 
 class Cache:
     """Entries in a folder, which several runs may share.
 
     Args:
-        most_bytes: beyond it the entries go that were not used for longest, never those of this run.
+        most_bytes: beyond it the entries go that were not used for longest, none of the last hour and never
+            those of this run.
     """
 
     def __init__(self, folder: Path, *, most_bytes: int = MOST_BYTES) -> None:
@@ -161,8 +173,9 @@ class Cache:
             self._size += size
         if self._size <= self._most:
             return
-        for _, size, path in sorted(self._all()):
-            if self._size <= self._most * _FULL:
+        now = time.time_ns()
+        for used, size, path in sorted(self._all()):
+            if self._size <= self._most * _FULL or now - used < _IN_USE_NS:
                 break
             if path.stem not in self._used:
                 with contextlib.suppress(OSError):

@@ -27,11 +27,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from keepalign.errors import ReadError
+from keepalign.logs.blocks import pieces
 from keepalign.model.observation import Deployment
 from keepalign.units import Duration, Instant
 
 LARGEST: Final = 1 << 28
-"""Bytes of a file of events: a day of a large cluster is some MB."""
+"""Bytes of events, unpacked: a day of a large cluster is some MB."""
 _HINT: Final = (
     "give the output of `aws ecs describe-services --cluster C --services S` or `aws ecs describe-tasks`, ECS"
     " events of EventBridge, DeregisterTargets events of CloudTrail, or lines of time,target"
@@ -65,17 +66,21 @@ class _Event(NamedTuple):
 
 
 def read_events(path: Path) -> tuple[Deployment, ...]:
-    """As deployments(), from a file. Raises: ReadError."""
+    """As deployments(), from a file, plain or gzip as a trail writes it, or a pipe. Raises: ReadError."""
+    data, notes = bytearray(), list[str]()
     try:
-        if path.stat().st_size > LARGEST:
-            raise ReadError(f"more than {LARGEST >> 20} MB of events", file=str(path), hint=_HINT)
-        data = path.read_bytes()
+        for piece in pieces(lambda: path.open("rb"), "", notes):
+            data += piece
+            if len(data) > LARGEST:
+                raise ReadError(f"more than {LARGEST >> 20} MB of events", file=str(path), hint=_HINT)
     except OSError as error:
         raise ReadError(error.strerror or str(error), file=str(path)) from error
+    if notes:
+        raise ReadError(notes[0].removeprefix(": ").partition(";")[0], file=str(path))
     return deployments(data, file=str(path))
 
 
-def deployments(data: bytes, *, file: str) -> tuple[Deployment, ...]:
+def deployments(data: bytes | bytearray, *, file: str) -> tuple[Deployment, ...]:
     """What was taken out and when, in order of time; empty when the events tell of no removal.
 
     Addresses without a port where the event names none. Events without any target come with an empty

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from keepalign.errors import UsageError
+from keepalign.errors import ReadError, UsageError
 from keepalign.logs import sources
 from keepalign.logs.aws_options import Athena
 from keepalign.logs.beside import Beside, Given, beside
@@ -112,7 +112,7 @@ def inquire(inquiry: Inquiry, stdin: BinaryIO, watch: Watch) -> Diagnosis:
     here = inquiry.engine in ("local", "duckdb")
     found = gather(inquiry, stdin, watch) if here else Sources()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keepalign-")))
+        folder = Path(stack.enter_context(_temporary()))
         writer = stack.enter_context(RowWriter(inquiry.rows)) if inquiry.rows else None
         judgement, known = _judged(inquiry, found, folder, watch)
         tally = Tally()
@@ -141,6 +141,15 @@ def inquire(inquiry: Inquiry, stdin: BinaryIO, watch: Watch) -> Diagnosis:
             skipped=found.skipped,
             timers_from=known.timers_from,
         )
+
+
+def _temporary() -> tempfile.TemporaryDirectory[str]:
+    """Raises: UsageError: there is no place for one."""
+    try:
+        return tempfile.TemporaryDirectory(prefix="keepalign-")
+    except OSError as error:
+        hint = "set TMPDIR to a folder that can be written, with room for the error lines"
+        raise UsageError(f"no folder for temporary files: {error.strerror or error}", hint=hint) from error
 
 
 def gather(inquiry: Inquiry, stdin: BinaryIO, watch: Watch) -> Sources:
@@ -213,12 +222,17 @@ def _stream(stream: BinaryIO, found: Sources, *, name: str, pasted: bool, owned:
 
     Args:
         owned: `stream` is to be closed when it was read.
+    Raises: ReadError: it cannot be read.
     """
     import io
 
     from keepalign.logs.formats import sniff
 
-    head, all_of_it = sources.head_of(stream)
+    try:
+        head, all_of_it = sources.head_of(stream)
+    except OSError as error:
+        what = "standard input" if name == sources.STDIN else name
+        raise ReadError(error.strerror or str(error), file=what) from error
     # What is packed can be of any size.
     packed = head.startswith(GZIP)
     if pasted and all_of_it and not packed and sniff(head) in (Kind.OTHER, Kind.ALB):
@@ -236,6 +250,9 @@ def _stream(stream: BinaryIO, found: Sources, *, name: str, pasted: bool, owned:
 def _judged(inquiry: Inquiry, found: Sources, folder: Path, watch: Watch) -> tuple[Judgement, Beside]:
     """By the engine that was asked for, with everything that is known beside the lines: all rows of the
     windows that hold what is wanted."""
+    if inquiry.keep_all and (inquiry.engine != "local" or inquiry.cache is None):
+        hint = "leave --no-cache out, and name a folder in KEEPALIGN_CACHE where the user has no home"
+        raise UsageError("--keep-all works with --engine local, and with a cache", hint=hint)
     if inquiry.engine == "local":
         return _local_engine(inquiry, found, folder, watch)
     if inquiry.given.live:
@@ -304,18 +321,26 @@ def _local_engine(inquiry: Inquiry, found: Sources, folder: Path, watch: Watch) 
 
 
 def _keep_all(inquiry: Inquiry, found: Sources, judgement: Judgement) -> None:
-    """Raises: UsageError: there is no cache to keep it in, or DuckDB is missing."""
+    """Raises: UsageError: DuckDB is missing."""
     from keepalign.logs import slim
 
-    if inquiry.cache is None:
-        raise UsageError("--keep-all keeps its tables in the cache", hint="leave --no-cache out")
+    assert inquiry.cache is not None
     kinds = {one.name: one.kind for one in judgement.scanned}
-    kept = [
-        table
-        for one in found.objects
-        if (table := inquiry.cache.table(one)) is not None
-        and (table.exists() or slim.write(one, table, kind=kinds.get(one.name, Kind.ALB)))
-    ]
+    kept: list[Path] = []
+    missed = 0
+    for one in found.objects:
+        table = inquiry.cache.table(one)
+        missed += table is None
+        try:
+            if table is not None and (
+                table.exists() or slim.write(one, table, kind=kinds.get(one.name, Kind.ALB))
+            ):
+                kept.append(table)
+        # The answer is worth more than the table.
+        except ReadError as error:
+            judgement.notes.append(str(error))
+    if missed:
+        judgement.notes.append(f"tables of all lines that could not be kept in the cache: {missed}")
     if kept:
         folder = kept[0].parent.parent
         judgement.notes.append(f"{len(kept)} tables of all lines: duckdb -c \"FROM '{folder}/*/*.parquet'\"")

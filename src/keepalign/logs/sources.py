@@ -74,19 +74,18 @@ def local(words: Iterable[str]) -> Found:
     found = Found()
     seen: set[str] = set()
     for word in words:
-        path = Path(word)
-        if path.is_dir():
+        if os.path.isdir(word):
             before = len(found.objects)
             if _walk(word, seen, found):
                 found.stacks.append(word)
             if len(found.objects) == before:
                 hint = "logs end in .log, .gz, .json, .jsonl or .parquet; name the files themselves"
                 raise ReadError("no access log in this folder", file=word, hint=hint)
-        elif path.exists() or not glob.has_magic(word):
+        elif os.path.exists(word) or not glob.has_magic(word):
             _add(word, seen, found)
-        elif names := sorted(glob.glob(word, recursive=True)):  # keeps the word's own form
+        elif names := sorted(_fitting(word)):  # keeps the word's own form
             for name in names:
-                if Path(name).is_dir():
+                if os.path.isdir(name):
                     _walk(name, seen, found)
                 else:
                     _add_from_folder(name, seen, found)
@@ -95,10 +94,33 @@ def local(words: Iterable[str]) -> Found:
     return found
 
 
+def _fitting(pattern: str) -> set[str]:
+    """What fits a glob. As in a shell, ** follows no link: two links that lead up are ways without number."""
+    before, magic, after = f"/{pattern}".partition("/**/")
+    if not magic:
+        return set(glob.glob(pattern.replace("**", "*")))
+    found: set[str] = set()
+    for root in glob.glob(before[1:] + "/") if before else [""]:
+        for place, folders, _ in os.walk(root or "."):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            below = place if root else place[2:]
+            found |= _fitting(os.path.join(glob.escape(below), after))
+    return found
+
+
 def _walk(folder: str, seen: set[str], found: Found) -> bool:
-    """Whether there is something that is no log."""
+    """Whether there is something that is no log.
+
+    Raises: ReadError: the folder cannot be listed.
+    """
+
+    def closed(error: OSError) -> None:
+        if error.filename == folder:
+            raise ReadError(error.strerror or str(error), file=folder) from error
+        found.skipped.append(Skipped(str(error.filename), error.strerror or str(error)))
+
     others = False
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=closed):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith("."):
@@ -111,7 +133,7 @@ def _add_from_folder(name: str, seen: set[str], found: Found) -> bool:
     kind = kind_by_name(name)
     if kind is None and not name.lower().endswith(_SUFFIXES):
         return False
-    if Path(name).exists() and not Path(name).is_file():
+    if os.path.exists(name) and not os.path.isfile(name):
         # Whoever opens a pipe waits for its other end.
         found.skipped.append(Skipped(name, "a pipe, a socket or a device"))
         return True

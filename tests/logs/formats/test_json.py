@@ -50,6 +50,13 @@ def test_record_gives_the_row_of_the_line(record: dict[str, str]) -> None:
     assert row_of(found) == row_of(line_of(record))
 
 
+@pytest.mark.parametrize("message", [json.dumps(RECORD), json.dumps(subscription(TEXT))])
+def test_bytes_that_are_no_utf_8_are_shown_as_such_and_break_nothing(message: str) -> None:
+    ((_, found),), rejected = in_json(message.encode().replace(b"curl", b"c\xe9rl"))
+    assert not rejected
+    assert row_of(found) == row_of(TEXT.replace("curl", "c\ufffdrl"))
+
+
 @given(records)
 def test_names_and_types_may_be_those_of_a_database(record: dict[str, str]) -> None:
     typed: dict[str, object] = {name.replace(":", "_").upper(): value for name, value in record.items()}

@@ -6,6 +6,7 @@ a number are sorted through files (`logs.parts`).
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -126,6 +127,9 @@ def judged_by_workers(
                 yield _taken(running.popleft(), by_name)
         while running:
             yield _taken(running.popleft(), by_name)
+    except BaseException:
+        with _ended_at_once():
+            raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -356,7 +360,7 @@ def _with_workers(
     stop = context.Event()
     asked = _Stop()
     size = sum(one.size for one, _ in todo)
-    with ProcessPoolExecutor(workers, context, _begin, (done, stop)) as pool, asked:
+    with ProcessPoolExecutor(workers, context, _begin, (done, stop)) as pool, _ended_at_once(), asked:
         # The largest first, so that no worker waits at the end for one that began a large one late.
         futures: dict[Future[Scanned | ReadError], LogObject] = {
             _submitted(pool, _work, one, part): one
@@ -377,6 +381,17 @@ def _with_workers(
                     future.cancel()
     if asked.asked():
         judgement.interrupted = Interrupted(done.get_obj().value, size)
+
+
+@contextlib.contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """What goes wrong, or a second Ctrl-C, ends the workers: a pool would wait for all they have begun."""
+    try:
+        yield
+    except BaseException:
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        raise
 
 
 def _submitted(

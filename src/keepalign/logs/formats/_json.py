@@ -121,10 +121,10 @@ def _document(lines: list[tuple[int, bytes]], file: str) -> Iterator[tuple[int, 
 
 
 def _decoded(text: bytes) -> list[object] | None:
-    """The one value that `text` is; None when it is anything else."""
+    """The one value that `text` is; None when it is anything else, or not in UTF-8."""
     try:
         return [msgspec.json.decode(text)]
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 
 

@@ -7,10 +7,9 @@ off, and dates lines that bear no time or no zone.
 
 from __future__ import annotations
 
-import gzip
+import io
 import os
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from keepalign.errors import ReadError
+from keepalign.logs.blocks import blocks, encoding_note, pieces
 from keepalign.logs.objects import REJECTS_SHOWN
 from keepalign.logs.witness import zones
 from keepalign.logs.witness._line import TRACE, Form, Line, When, iso
@@ -50,7 +50,6 @@ _SYSLOG: Final = re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S++ [\w.@/-]
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*+[mK]")
 _TARGET: Final = re.compile(r"\[?[0-9A-Za-z.:_-]++\]?(?::\d{1,5})?", re.ASCII)
 _TRACEBACK: Final = ("Traceback (most recent call last)", "During handling of", "The above exception was")
-_GZIP: Final = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Witness:
     """A file to hear.
 
     Args:
-        path: plain or gzip.
+        path: plain or gzip, also a pipe.
         target: whose log it is, as the balancer names targets: "10.0.1.5:80", or an address for all of its
             ports; None: unknown.
         formats: texts of nginx's `log_format` or Apache's `LogFormat`; without them what is known is tried.
@@ -173,10 +172,9 @@ def _set_right(statement: Statement, zone: str, known: zones.References) -> None
 def _read(witness: Witness, interest: Interest | None) -> Statement:
     statement = Statement(witness.path)
     try:
-        with Path(witness.path).open("rb") as file:
-            lines = _lines(file, statement)
-            first = list(islice(lines, _SAMPLE))
-            _Reader(witness, interest, statement, first).read(chain(first, lines))
+        lines = _lines(witness.path, statement)
+        first = list(islice(lines, _SAMPLE))
+        _Reader(witness, interest, statement, first).read(chain(first, lines))
     except IsADirectoryError as error:
         raise ReadError("it is a folder", file=witness.path, hint="name the log files in it") from error
     except OSError as error:
@@ -184,18 +182,22 @@ def _read(witness: Witness, interest: Interest | None) -> Statement:
     return statement
 
 
-def _lines(file: BinaryIO, statement: Statement) -> Iterator[str]:
+def _lines(path: str, statement: Statement) -> Iterator[str]:
     """Without their ends and colours; a gzip stream that breaks off gives what came."""
-    zipped = file.read(2) == _GZIP
-    file.seek(0)
-    try:
-        for raw in gzip.GzipFile(fileobj=file) if zipped else file:
+    opened = False
+
+    def opener() -> BinaryIO:
+        nonlocal opened
+        # A pipe has nothing to say again, and whoever opens it waits for its other end.
+        again, opened = opened, True
+        return io.BytesIO() if again and not os.path.isfile(path) else Path(path).open("rb")
+
+    for number, block in enumerate(blocks(pieces(opener, statement.name, statement.notes))):
+        if not number:
+            statement.notes += encoding_note(block, statement.name)
+        for raw in io.BytesIO(block):
             text = raw.decode("utf-8", "backslashreplace").rstrip("\r\n")
             yield _COLOUR.sub("", text) if "\x1b" in text else text
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        statement.notes.append(
-            f"{statement.name}: the gzip stream breaks off ({error}); what came before was read"
-        )
 
 
 class _Reader:
