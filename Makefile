@@ -38,7 +38,7 @@ types:
 # under load want the machine for themselves.
 BESIDE := tests/lab tests/conformance tests/readers tests/logs/engines tests/logs/witness
 unit:
-	$(BIN)/python -m pytest -m "not lab" -n auto --dist worksteal
+	$(BIN)/python -m pytest -m "not lab" -n auto --maxprocesses 4 --dist worksteal
 	$(BIN)/python -m pytest -m lab -n 3 --dist loadfile $(BESIDE)
 	$(BIN)/python -m pytest -m lab $(BESIDE:%=--ignore=%)
 

@@ -6,6 +6,7 @@ With KEEPALIGN_REQUIRE_SERVERS=1 (as `.ci/run` sets it) a server-backed test tha
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -19,11 +20,19 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 REQUIRED = os.environ.get("KEEPALIGN_REQUIRE_SERVERS") == "1"
 
+# Set by a terminal, a CI system or a git hook: how it is printed, and which repository is meant.
+NOT_OURS = re.compile(
+    "(NO|FORCE)_COLOR|CLICOLOR(_FORCE)?|COLUMNS|LINES|TTY_.*"
+    "|GIT_(DIR|WORK_TREE|INDEX_FILE|PREFIX|OBJECT_DIRECTORY|COMMON_DIR)"
+)
+
 
 @pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What `diagnose` keeps goes to a folder of the tests', also from processes that they start."""
+def _own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Also of the processes that tests start: what `diagnose` keeps goes to a folder of theirs."""
     with pytest.MonkeyPatch.context() as patch:
+        for name in filter(NOT_OURS.fullmatch, list(os.environ)):
+            patch.delenv(name)
         patch.setenv("KEEPALIGN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

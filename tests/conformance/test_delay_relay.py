@@ -30,7 +30,7 @@ async def relayed(answer: Answer) -> AsyncIterator[tuple[DelayRelay, int]]:
 
 def test_relay_takes_a_round_trip_to_connect_and_one_for_each_answer() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for _ in range(2):
+        for _ in range(5):
             writer.write(await reader.readexactly(3))
 
     async def main() -> None:
@@ -38,17 +38,16 @@ def test_relay_takes_a_round_trip_to_connect_and_one_for_each_answer() -> None:
         async with relayed(echo) as (relay, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             times = []
-            for text in (b"one", b"two"):
+            for text in (b"one", b"two", b"3rd", b"4th", b"5th"):
                 start = loop.time()
                 writer.write(text)
                 assert await reader.readexactly(3) == text
                 times.append(loop.time() - start)
             assert times[0] >= 2 * _ROUND_TRIP_S * 0.99
-            assert times[1] >= _ROUND_TRIP_S * 0.99
-            assert times[1] < times[0]
-            assert [use.answered for use in relay.uses] == [True, True]
-            assert relay.uses[0].gap is None
-            assert relay.uses[1].gap is not None
+            # The best of them, since a busy machine may delay most.
+            assert _ROUND_TRIP_S * 0.99 <= min(times[1:]) < 2 * _ROUND_TRIP_S * 0.99
+            assert [use.answered for use in relay.uses] == [True] * 5
+            assert [use.gap is None for use in relay.uses] == [True, False, False, False, False]
             writer.close()
             await writer.wait_closed()
 

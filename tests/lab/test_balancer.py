@@ -182,7 +182,8 @@ def test_requests_are_relayed_recorded_and_logged(tmp_path: Path) -> None:
     async def main() -> None:
         async with _lab(_config(), wire=Wire(), log_path=log_path) as lab:
             schedule = _at(*((Duration.of(ms=3 * n), "/items") for n in range(20)))
-            clients = await lab.send(schedule)
+            # The last one by itself: a busy machine may let all the others out at once.
+            clients = [*await lab.send(schedule[:-1]), *await lab.send(schedule[-1:])]
             records = lab.balancer.records
             assert {(c.status, c.failure, c.sender) for c in clients} == {(200, ClientFailure.NONE, "target")}
             # Records come in the order in which requests end, which a busy machine may change.
@@ -195,7 +196,7 @@ def test_requests_are_relayed_recorded_and_logged(tmp_path: Path) -> None:
                 assert record.first_byte is not None
                 # There and back on the wire, and the balancer knows both ends by the same clock.
                 assert record.first_byte - record.sent_to_target >= Wire().round_trip
-            assert any(record.reused for record in records)
+            assert records[-1].reused
             assert lab.balancer.target_states() == {lab.target.address: TargetState.HEALTHY}
 
     _run(main)
@@ -204,9 +205,9 @@ def test_requests_are_relayed_recorded_and_logged(tmp_path: Path) -> None:
     assert all(line.startswith("http ") and '"GET http://' in line for line in lines)
 
 
-# A wide wire, so that a busy machine does not miss the window: 40 ms around 180 ms after the last response.
-_WIDE = Wire(Duration.of(ms=20), Duration.of(ms=20))
-_KEEP_ALIVE = Duration.of(ms=200)
+# A wide wire, so that a busy machine does not miss the window: 120 ms around 540 ms after the last response.
+_WIDE = Wire(Duration.of(ms=60), Duration.of(ms=60))
+_KEEP_ALIVE = Duration.of(ms=600)
 
 
 async def _reuse_after(gap: Duration, config: BalancerConfig) -> tuple[LabBalancer, ClientRecord]:
@@ -221,7 +222,7 @@ async def _reuse_after(gap: Duration, config: BalancerConfig) -> tuple[LabBalanc
 def test_a_stale_reuse_is_a_502_by_the_balancer() -> None:
     async def main() -> None:
         aimed = _KEEP_ALIVE - _WIDE.round_trip / 2
-        # 20 ms to either side; a busy machine may miss that, so aim again, and judge what was measured.
+        # 60 ms to either side; a busy machine may miss that, so aim again, and judge what was measured.
         for _ in range(8):
             balancer, second = await _reuse_after(aimed, _config())
             if second.status == 502:
@@ -241,7 +242,7 @@ def test_a_stale_reuse_is_a_502_by_the_balancer() -> None:
 
 def test_no_stale_reuse_before_and_after_the_window_or_when_the_balancer_closes_first() -> None:
     async def main() -> None:
-        before, second = await _reuse_after(_KEEP_ALIVE / 2, _config())
+        before, second = await _reuse_after(_KEEP_ALIVE / 4, _config())
         assert second.status == 200
         assert before.records[1].reused
 

@@ -151,8 +151,8 @@ def test_run_of_a_sound_stack_answers_everything_across_a_deploy(tmp_path: Path)
     stopped = [e.subject.split("/")[1] for e in result.trace.events if e.kind is EventKind.TASK_STOP_SIGNAL]
     assert stopped == ["httpd", "stand-in-8000"]
     assert len(result.access_log) == 200
-    assert result.lags.share(50) < Duration.of(ms=20)
-    assert result.server_lags.share(50) < Duration.of(ms=50)
+    assert ZERO < result.lags.share(50) < Duration.of(ms=500)
+    assert ZERO < result.server_lags.share(50) < Duration.of(ms=500)
     assert set(result.diffs) == {"httpd"}
     assert set(result.logs) >= {"task-1/httpd.log", "task-2/httpd.log"}
     assert not (tmp_path / "run").exists()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import pytest
 from keepalign.lab.loop import run
 from keepalign.lab.recipes import apache_httpd, gunicorn, nginx
 from keepalign.lab.supervisor import Supervisor
+from keepalign.lab.tasks import Ports
 
 pytestmark = pytest.mark.lab
 
@@ -46,6 +46,9 @@ def pieces(wait):
         yield b"piece "
         wait(0.3)
 """
+
+# Outside the range from which the kernel gives a port to every connection that is being opened.
+PORTS: Final = Ports()
 
 MODULES: Final = ("authz_core", "proxy", "proxy_http")
 
@@ -117,13 +120,6 @@ class Kept:
         self._writer.close()
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 async def listening(port: int) -> None:
     """Raises: TimeoutError: nothing listens within 15 s."""
     async with asyncio.timeout(15):
@@ -147,7 +143,7 @@ async def start(supervisor: Supervisor, port: int, argv: list[str], env: Mapping
 async def run_gunicorn(supervisor: Supervisor, *flags: str) -> int:
     """The port of a gunicorn with APP."""
     (supervisor.folder / "app.py").write_text(APP)
-    port = free_port()
+    port = PORTS.take()
     argv = [gunicorn.find().program, "--bind", f"127.0.0.1:{port}", *flags, "app:application"]
     return await start(supervisor, port, argv)
 
@@ -155,7 +151,7 @@ async def run_gunicorn(supervisor: Supervisor, *flags: str) -> int:
 async def run_apache(supervisor: Supervisor, *lines: str, mpm: str = "event") -> int:
     """The port of an Apache with further `lines`: one process, so that all clients share its pool."""
     found = apache_httpd.find()
-    port, folder = free_port(), supervisor.folder
+    port, folder = PORTS.take(), supervisor.folder
     wanted = [m for m in (f"mpm_{mpm}", *MODULES) if m not in found.built_in]
     threads = ["ThreadsPerChild 25", "MaxRequestWorkers 25"] if mpm == "event" else ["MaxRequestWorkers 1"]
     conf = folder / "httpd.conf"
@@ -182,7 +178,7 @@ async def run_apache(supervisor: Supervisor, *lines: str, mpm: str = "event") ->
 
 async def run_nginx(supervisor: Supervisor, backend: int, *lines: str) -> int:
     """The port of an nginx that pools connections to `backend`, with further `lines` of its server."""
-    port, folder = free_port(), supervisor.folder
+    port, folder = PORTS.take(), supervisor.folder
     temporary = " ".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )

@@ -126,8 +126,8 @@ def test_a_slow_response_delays_no_other_request() -> None:
 
 
 def test_connections_are_kept_for_the_next_request() -> None:
-    _, connections = _load(_steps(20, 5), _ok)
-    # More than one only if an answer takes longer than 5 ms on a busy machine.
+    _, connections = _load(_steps(20, 20), _ok)
+    # More than one only if an answer takes longer than 20 ms on a busy machine.
     assert connections < 10
 
 
@@ -149,7 +149,8 @@ def test_a_burst_opens_as_many_connections_as_it_needs() -> None:
 
 
 def test_an_idle_connection_beyond_its_limit_is_not_used_again() -> None:
-    _, connections = _load(_steps(5, 12), _ok, idle_limit=Duration.of(ms=2))
+    # Also where a machine that stopped lets an answer in and the next request out at one moment.
+    _, connections = _load(_steps(5, 12), _ok, idle_limit=Duration(1))
     assert connections == 5
 
 
@@ -159,9 +160,10 @@ def test_a_connection_that_the_server_closes_is_replaced_without_a_failure(annou
         writer.write(_OK.replace(b"Server: test", b"Connection: close") if announced else _OK)
         writer.close()
 
-    records, connections = _load(_steps(10, 10), handler)
+    # A machine that stops for the whole of a step hides the close from the next request.
+    records, connections = _load(_steps(5, 200), handler)
     assert {record.failure for record in records} == {ClientFailure.NONE}
-    assert connections == 10
+    assert connections == 5
 
 
 @pytest.mark.parametrize("how", ["fin", "rst"])
@@ -179,7 +181,8 @@ def test_a_reused_connection_closed_before_the_response_is_a_failure_and_not_ret
         else:
             writer.write(_OK)
 
-    schedule = _steps(2, 20)
+    # The second request waits for no answer: a machine that is slower than this opens another connection.
+    schedule = _steps(2, 300)
     records, connections = _load(schedule, handler)
     assert [r.failure for r in records] == [ClientFailure.NONE, ClientFailure.CLOSED_WITHOUT_RESPONSE]
     assert records[1].status is None
@@ -232,10 +235,10 @@ def test_the_clients_limit_counts_from_the_intended_time_and_ends_only_that_requ
             writer.write(_OK)
 
     schedule = (Arrival(ZERO, "/never", "1-0-0"), *_steps(10, 5))
-    records, _ = _load(schedule, handler, request_limit=Duration.of(ms=100))
+    records, _ = _load(schedule, handler, request_limit=Duration.of(ms=800))
     assert [r.failure for r in records] == [ClientFailure.CLIENT_TIMEOUT] + [ClientFailure.NONE] * 10
     late = records[0].ended - records[0].intended
-    assert Duration.of(ms=100) <= late < Duration.of(s=5)
+    assert Duration.of(ms=800) <= late < Duration.of(s=5)
 
 
 def test_a_refused_connection_is_a_connect_failure() -> None:

@@ -270,6 +270,8 @@ def test_a_refused_connect_comes_back_after_a_round_trip() -> None:
     "after_s", [0, 0.001, 0.021], ids=["before the SYN", "SYN on its way", "SYN-ACK on its way"]
 )
 def test_close_while_connecting_ends_with_gone_only(after_s: float) -> None:
+    wire = Wire(up=Duration.of(ms=20), down=Duration.of(ms=400))
+
     async def body(connection: WiredConnection, seen: _Seen, target: _Server) -> None:
         if after_s:
             await asyncio.sleep(after_s)
@@ -277,7 +279,7 @@ def test_close_while_connecting_ends_with_gone_only(after_s: float) -> None:
         await seen.until("gone")
         assert seen.names == ["gone"]
 
-    _joined(_SLOW, body)
+    _joined(wire, body)
 
 
 def test_a_slow_target_pauses_and_resumes_the_writing() -> None:

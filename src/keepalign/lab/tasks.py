@@ -17,8 +17,8 @@ from typing import Final, TypedDict
 
 from keepalign.defaults import load
 from keepalign.errors import LabError
-from keepalign.join.containers import Program
 from keepalign.join.paths import Target
+from keepalign.join.program import Program
 from keepalign.join.settings import effective
 from keepalign.lab.recipes import Launch, apache_httpd, gunicorn, nginx, stand_in
 from keepalign.lab.scale import Scale
@@ -42,8 +42,9 @@ class Ports:
     """Hands out ports of 127.0.0.1 that nothing listens on, each once."""
 
     def __init__(self) -> None:
-        # Runs side by side start at different places; the order does not matter otherwise.
-        self._next = _FIRST_PORT + os.getpid() * 61 % (_LAST_PORT - _FIRST_PORT)
+        # Runs side by side start at different places, and neighbours far apart: a port is asked for some time
+        # before a server listens on it. The order does not matter otherwise.
+        self._next = _FIRST_PORT + os.getpid() * 7417 % (_LAST_PORT - _FIRST_PORT)
 
     def take(self) -> int:
         """A free port. Raises: LabError: none is left in the range."""

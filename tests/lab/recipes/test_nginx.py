@@ -709,13 +709,18 @@ def test_task_of_the_story_finishes_its_requests_when_it_is_stopped(tmp_path: Pa
             )
             task = await factory.start(1, 1)
             assert set(task.containers) == {"nginx", "api", "reports"}
-            slow = asyncio.create_task(asyncio.to_thread(answer, task.target.port, "/search"))
+            # Sent first, so that the worker that answers the other has taken it.
+            waiting = http.client.HTTPConnection("127.0.0.1", task.target.port, timeout=20)
+            await asyncio.to_thread(waiting.request, "GET", "/search")
             log = supervisor.folder / "task-1" / "access.log"
             quick = await asyncio.to_thread(answer, task.target.port, "/orders")
             assert quick == (200, '{"orders": []}\n')
             assert "GET /search" not in log.read_text("utf-8")  # 0.8 s here
             task.containers["nginx"].stop()
-            return await slow, await task.containers["nginx"].wait(), factory.diffs["nginx"]
+            with closing(waiting):
+                slow = await asyncio.to_thread(waiting.getresponse)
+                got = slow.status, slow.read().decode()
+            return got, await task.containers["nginx"].wait(), factory.diffs["nginx"]
 
     slow, returncode, diff = loop.run(run())
     assert slow == (200, '{"hits": []}\n')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from wsgiref.types import WSGIEnvironment
 import pytest
 
 from keepalign.lab.recipes import stand_in
+from keepalign.lab.tasks import Ports
 
 DECLARED = [["/slow", 0.05, 0.05], ["/stream", 0.02, 0.1], ["/stream/at-once", 0, 0]]
 
@@ -74,8 +74,7 @@ def test_nothing_declared_answers_at_once(pauses: list[float], monkeypatch: pyte
 
 @pytest.mark.lab
 def test_program_serves_many_at_a_time_and_says_when_it_listens() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = Ports().take()
     program = subprocess.Popen(
         [sys.executable, "-I", stand_in.__file__, str(port)],
         env={**os.environ, stand_in.VARIABLE: json.dumps([["/slow", 0.3, 0.3]])},

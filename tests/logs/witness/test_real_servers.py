@@ -34,6 +34,8 @@ from keepalign.units import Duration, Instant
 pytestmark = pytest.mark.lab
 
 LIMIT_S: Final = 1
+# nginx and Apache write the machine's time into their error logs, and no zone.
+ENV: Final = {"TZ": "UTC"}
 NGINX: Final = """\
 worker_processes 1; pid nginx.pid; error_log error.log notice; {user}
 events {{ worker_connections 256; }}
@@ -178,7 +180,7 @@ def _nginx(folder: Path, port: int, backend: int, closed: int) -> Launch:
     conf = folder / "nginx.conf"
     conf.write_text(NGINX.format(user=user, port=port, limit=LIMIT_S, backend=backend, closed=closed))
     argv = (nginx.find().program, "-p", str(folder), "-e", "stderr", "-c", str(conf), "-g", "daemon off;")
-    return Launch(argv, {}, str(folder), "SIGQUIT", port, ready_file=str(folder / "nginx.pid"))
+    return Launch(argv, ENV, str(folder), "SIGQUIT", port, ready_file=str(folder / "nginx.pid"))
 
 
 def _apache(folder: Path, port: int, backend: int, closed: int) -> Launch:
@@ -200,7 +202,7 @@ def _apache(folder: Path, port: int, backend: int, closed: int) -> Launch:
         )
     )
     argv = (found.program, "-D", "FOREGROUND", "-f", str(conf))
-    return Launch(argv, {}, str(folder), "SIGTERM", port, ready_file=str(folder / "httpd.pid"))
+    return Launch(argv, ENV, str(folder), "SIGTERM", port, ready_file=str(folder / "httpd.pid"))
 
 
 async def _until(file: Path, words: str) -> None:
