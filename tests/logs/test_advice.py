@@ -11,6 +11,7 @@ from tests.logs.judgements import judged
 from tests.logs.lines import GROUP, line, row
 
 from keepalign.logs.causes import CAUSES
+from keepalign.logs.context.endings import QUICK_MOST
 from keepalign.logs.known import Advice, Configured
 from keepalign.logs.tally import Tally
 from keepalign.model.diagnosis import CauseGroup
@@ -73,7 +74,7 @@ def test_limit_of_the_target_is_named_with_the_time_that_its_errors_show(
 def test_deregistration_delay_goes_above_the_longest_request_that_was_cut() -> None:
     (remedy,) = advised(cut("31.000"), cut("12.000")).remedies
     assert remedy.value == Duration.of(s=40)
-    assert "above the longest request, to 40 s at least" in remedy.what
+    assert remedy.what.endswith(" above the longest request, to 40 s at least: one that was cut had run 31 s")
 
 
 def test_idle_timeout_read_off_one_target_group_serves_for_others_of_the_log() -> None:
@@ -135,6 +136,16 @@ def test_query_is_one_that_athena_parses(cause: str) -> None:
     assert isinstance(parsed, exp.Select)
     assert "day BETWEEN '1970/01/01' AND '1970/01/04'" in query
     assert f"'{GROUP}'" in query
+
+
+def test_query_counts_as_stale_what_the_judge_takes_for_quick() -> None:
+    bound = f"{QUICK_MOST.seconds:g}"
+    assert f"target_processing_time BETWEEN 0 AND {bound}\n" in advised(judged()).query
+    assert f"target_processing_time > {bound}\n" in advised(cut("3.000")).query
+
+
+def test_query_for_malformed_answers_counts_no_error_of_the_target_itself() -> None:
+    assert "target_status_code = '-'" in advised(judged("target-malformed-response")).query
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,24 @@ def test_deregistration_delay_is_only_raised() -> None:
     assert told(cut, timers=Timers(deregistration_delay=s(3600))).groups[0].mitigation is None
 
 
+def test_idle_timeout_stays_below_what_targets_keep() -> None:
+    """A longer one would begin to meet connections that targets close."""
+    assert "Value=81 " in mitigation(judged(SLOW), timers=Timers(s(60), s(90))).command
+    assert "Value=120 " in mitigation(judged(SLOW), timers=Timers(s(60), s(150))).command
+    assert mitigation(judged(SLOW), timers=Timers(s(60), s(70))) == Mitigation(
+        "", "nothing without a deploy: targets have to keep idle connections for longer than 70 s first", ""
+    )
+
+
+def test_target_that_has_recovered_is_not_taken_out() -> None:
+    late = scanned({(minute, f"10.0.0.{n}:80"): (5, 0) for n in (1, 2, 3) for minute in (11, 14)})
+    for last, there in ((13, True), (12, False)):
+        tally = Tally()
+        for minute in range(last - 11, last + 1):
+            tally.add(judged("target-connect-timeout", minute=minute, target="10.0.0.3:80"))
+        assert (tally.diagnosis([late]).groups[0].mitigation is not None) is there
+
+
 def test_one_bad_target_can_be_taken_out() -> None:
     rows = [judged("target-closed-mid-request", minute=n, target="10.0.0.3:80") for n in range(12)]
     found = told(*rows, targets=3).groups[0].mitigation
@@ -103,7 +121,9 @@ def test_one_bad_target_can_be_taken_out() -> None:
 
 def test_guess_at_the_cause_and_at_the_timer_makes_no_command() -> None:
     unsure = judged(confidence=Confidence.MEDIUM)
-    assert told(unsure).groups[0].mitigation is None
+    for found in (mitigation(unsure), mitigation(judged(), unsure)):
+        assert (found.command, found.undo) == ("", "")
+        assert "--keep-alive" in found.cost
     assert "Value=15 " in mitigation(unsure, timers=Timers(s(60), s(20))).command
 
 
@@ -157,6 +177,19 @@ def test_mitigation_of_a_rule_gets_the_names_of_the_log() -> None:
     assert LB in found.command
     assert LB in found.undo
     assert found.cost == "slow ones are cut."
+
+
+def test_value_of_another_stack_is_not_gone_back_to() -> None:
+    command = "aws elbv2 modify-target-group-attributes --attributes Key=deregistration_delay.timeout_seconds"
+    rule = Mitigation(f"{command},Value=120", "each batch waits.", f"{command},Value=0")
+    for name, before in (("orders", "Value=0"), ("users", 'Value="$BEFORE"')):
+        found = {("", DRAIN): Advice(mitigation=rule)}
+        configured = Configured("infra", timers={"": Timers()}, found=found, names=(name,))
+        mitigated = told(judged(DRAIN), configured=configured).groups[0].mitigation
+        assert mitigated is not None
+        assert mitigated.command.startswith(f"{command},Value=120 ")
+        assert mitigated.undo.startswith(f"{command},{before} ")
+        assert ("BEFORE: the present value" in mitigated.cost) is (name == "users")
 
 
 @pytest.mark.parametrize("cause", [STALE, SLOW, DRAIN])

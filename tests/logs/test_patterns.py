@@ -115,6 +115,14 @@ def test_errors_at_little_traffic_are_told() -> None:
     assert kind(errors, traffic) is When.QUIET
 
 
+def test_one_crash_in_a_quiet_minute_is_no_habit_of_quiet_times() -> None:
+    requests = minutes((n, 10 if 10 <= n < 20 else 100) for n in range(20))
+    at_once = pattern(minutes([(12, 90), (13, 60)]), requests, ())
+    assert at_once.when is When.IRREGULAR
+    spread = pattern(minutes((n, 15) for n in range(10, 20)), requests, ())
+    assert spread.when is When.QUIET
+
+
 def test_errors_that_follow_the_traffic_are_steady() -> None:
     traffic = minutes((minute, 10 + minute // 60) for minute in range(DAY))
     errors = minutes((minute, 1) for minute in range(DAY) if (minute * 7919) % (100 - minute // 20) < 8)

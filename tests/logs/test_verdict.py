@@ -52,6 +52,48 @@ def test_share_of_picked_lines_is_of_errors_only() -> None:
     assert verdict(*(judged(minute=n) for n in range(3))).startswith("All 3 errors (confidence high): ")
 
 
+def test_confidence_is_that_of_most_errors_not_of_the_best_one() -> None:
+    high, medium, low = (
+        [judged(minute=n, confidence=confidence) for n in range(4)]
+        for confidence in (Confidence.HIGH, Confidence.MEDIUM, Confidence.LOW)
+    )
+    assert " errors (confidence mostly medium): " in verdict(high[0], *medium)
+    assert " errors (confidence mostly high): " in verdict(*high, low[0])
+    assert " errors (confidence high (4), low (4)): " in verdict(*high, *low)
+
+
+def test_what_to_do_first_is_told_where_no_setting_is_known() -> None:
+    told = verdict(judged("no-graceful-shutdown"))
+    assert told.endswith(
+        " Use the signal on which the server finishes its requests (httpd SIGWINCH,"
+        " nginx SIGQUIT), as exec form and process 1."
+    )
+    assert verdict(judged("target-closed-mid-request")).endswith(
+        " Not a timeout problem. Find what ended the process."
+    )
+    unsure = judged("no-graceful-shutdown", confidence=Confidence.LOW)
+    assert " If so, use the signal " in verdict(unsure)
+    assert " If so, raise the targets' keep-alive timeout " in verdict(judged(confidence=Confidence.LOW))
+
+
+@pytest.mark.parametrize("end", ["target-closed-mid-request", "stop-timeout-below-drain"])
+def test_refused_connections_point_at_the_end_of_the_same_targets(end: str) -> None:
+    refused = [judged("target-connection-refused", minute=n) for n in range(9)]
+    told = verdict(*refused, judged(end))
+    assert f" The same targets show {end}, below: look there first." in told
+    assert "Not a timeout problem" not in told
+    apart = verdict(*refused, judged(end, target=B))
+    assert "The same targets" not in apart
+    assert "Not a timeout problem. Keep the server listening" in apart
+
+
+def test_lines_without_a_target_group_are_of_no_other_one() -> None:
+    rows = [judged("client-request-timeout", minute=n) for n in range(4)]
+    told = verdict(*rows[2:], *(of_group(one, "") for one in rows[:2]))
+    assert "target groups" not in told
+    assert told.endswith(" Mostly harmless (browsers connect ahead).")
+
+
 def test_share_of_few_requests_is_not_told() -> None:
     assert "requests" not in verdict(judged(), fine=1)
     assert "; 5.0 % of 20 requests): " in verdict(judged(), fine=19)
@@ -97,6 +139,17 @@ def test_line_of_the_configuration_is_named() -> None:
         " Set KeepAliveTimeout 90 in httpd.conf:12 (now 5 s)."
     )
     assert "httpd.conf" not in verdict(of_group(judged(), USERS), configured=configured)
+
+
+def test_configuration_of_another_target_group_is_told_as_a_guess() -> None:
+    remedy = Remedy("set KeepAliveTimeout 90 in httpd.conf:12 (now 5 s)", "KeepAliveTimeout", None)
+    configured = Configured(
+        "infra", timers={"": Timers()}, found={("", STALE): Advice((remedy,))}, names=("users",)
+    )
+    assert verdict(judged(), configured=configured).endswith(
+        " (now 5 s), if users there is orders of the log."
+    )
+    assert verdict(of_group(judged(), USERS), configured=configured).endswith(" (now 5 s).")
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ backend-keepalive-below-lb-idle
   paths     /orders (3)
   line      2: GET http://example.com:80/orders?id=1 HTTP/1.1 → 0.002 0.001 -1
             502 -
-  evidence  target_processing_time 0.001 s: it ended before any work
-            sent_bytes 277: its own page
+  evidence  · target_processing_time 0.001 s: it ended before any work
+            · sent_bytes 277: its own page
   cure      make the target keep idle connections longer than the balancer's
             idle timeout of 60 s (Apache KeepAliveTimeout, nginx
             keepalive_timeout, gunicorn keepalive, Node keepAliveTimeout); raise
@@ -92,7 +92,7 @@ lb-idle-below-response-time
   when      2026-11-22 10:05:00.000 UTC
   targets   10.0.0.1:80
   line      5: GET http://example.com:80/reports HTTP/1.1 → 0.001 -1 -1 504 -
-  evidence  no answer in 60.001 s
+  evidence  · no answer in 60.001 s
   means     the target took the request and stayed silent until the balancer's
             idle timeout of 60 s was over.
   cure      make the application answer sooner; or raise the targets' keep-alive
@@ -197,6 +197,36 @@ def test_what_would_decide_is_told_where_the_cause_is_not_certain() -> None:
         told = text_of(tally.diagnosis([]))
         assert told.count("is it number") == asked
         assert "  unlikely  other-" + ("0, other-1" if not asked else "3, other-4") in told
+
+
+def test_one_certain_error_does_not_make_the_others_certain() -> None:
+    other = Candidate("other", "is it another?")
+    tally = Tally()
+    for n, confidence in enumerate((Confidence.HIGH, Confidence.MEDIUM, Confidence.MEDIUM)):
+        tally.add(judged(minute=n, confidence=confidence, candidates=(other,)))
+    assert "  or        · other: is it another?\n" in text_of(tally.diagnosis([]))
+
+
+def test_each_sentence_of_a_list_begins_with_a_mark() -> None:
+    tally = Tally()
+    tally.add(judged(evidence=("long " * 20, "short")))
+    told = text_of(tally.diagnosis([])).splitlines()
+    at = next(n for n, text in enumerate(told) if text.startswith("  evidence  · long"))
+    assert told[at + 1].startswith(" " * 14 + "long")
+    assert told[at + 2] == " " * 12 + "· short"
+
+
+def test_errors_of_one_instant_have_one_time() -> None:
+    tally = Tally()
+    for target in "12":
+        tally.add(judged(target=f"10.0.0.{target}:80"))
+    assert "  when      1970-01-01 00:00:00.000 UTC\n" in text_of(tally.diagnosis([]))
+
+
+def test_time_of_the_log_is_told_where_other_errors_were_asked_for() -> None:
+    found = Tally().diagnosis([scanned({(1, B): (5, 2), (3, B): (5, 0)})])
+    assert "\n12 requests from 1970-01-01 00:01 to 1970-01-01 00:03 UTC\n" in text_of(found)
+    assert "1970" not in text_of(Tally().diagnosis([scanned({(1, B): (5, 0)})]))
 
 
 def test_pasted_lines_have_no_number_of_requests_and_no_chart_of_a_few() -> None:

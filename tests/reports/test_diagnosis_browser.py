@@ -23,6 +23,8 @@ const seen = [...document.querySelectorAll("iframe")].map(frame => {
     wide: root.scrollWidth - root.clientWidth, beyond: beyond.map(one => one.outerHTML.slice(0, 80)),
     verdict: page.querySelector("h1").textContent,
     rules: page.styleSheets.length && page.styleSheets[0].cssRules.length,
+    cut: [...page.querySelectorAll("svg.time")].map(one =>
+      one.getBoundingClientRect().right > root.clientWidth),
     charts: [...page.querySelectorAll("figure svg")].map(one => one.getBoundingClientRect().height > 50),
     loaded: frame.contentWindow.performance.getEntriesByType("resource").length,
   };
@@ -68,6 +70,7 @@ def test_page_fits_a_phone_and_a_desk_and_asks_nobody(tmp_path: Path) -> None:
         assert seen["beyond"] == []
         assert seen["wide"] == 0
         assert seen["charts"] == [True, True]
+        assert seen["cut"] == [False]
         assert isinstance(seen["rules"], int)
         assert seen["rules"] > 30
         assert seen["loaded"] == 0

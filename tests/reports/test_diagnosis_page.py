@@ -20,6 +20,9 @@ from tests.reports.test_diagnosis_layouts import story
 from keepalign.logs.causes import CAUSES
 from keepalign.logs.tally import Tally
 from keepalign.model.diagnosis import Diagnosis, Interrupted
+from keepalign.model.finding import Confidence
+from keepalign.model.observation import Candidate
+from keepalign.reports import diagnosis_markdown
 from keepalign.reports.diagnosis_page import render
 
 VOID: Final = frozenset({"meta", "br", "img", "link", "rect", "line", "polyline"})
@@ -102,9 +105,9 @@ def test_page_tells_the_verdict_the_causes_and_the_count() -> None:
 
 def test_charts_have_titles_and_tables_with_the_same_numbers() -> None:
     text = render(story()).decode()
-    assert '<svg viewBox="0 0 1000 204" role="img" aria-label="Errors over time by cause' in text
+    assert '<svg class="time" viewBox="0 0 1000 204" role="img" aria-label="Errors over time by cause' in text
     assert "<title>1970-01-01 00:30 UTC: 20 target-closed-mid-request</title>" in text
-    assert "<td>1970-01-01 00:30</td><td>1</td><td>20</td>" in text
+    assert '<td><span class="one">1970-01-01 00:30</span></td><td>1</td><td>20</td>' in text
     assert 'aria-label="Targets from their first line to their last"' in text
     assert "10.0.0.2:80: 1970-01-01 00:00 to 1970-01-01 00:29 UTC, 330 requests, 60 errors (18 %)" in text
     assert 'class="deploy"' in text
@@ -120,6 +123,17 @@ def test_many_causes_share_the_last_colour() -> None:
     page_of(found)
     assert "other causes" in text
     assert 'class="c8"' not in text
+
+
+def test_candidates_are_unlikely_where_the_cause_is_certain() -> None:
+    for confidence, label in ((Confidence.HIGH, "unlikely"), (Confidence.MEDIUM, "or")):
+        tally = Tally()
+        tally.add(judged(confidence=confidence, candidates=(Candidate("other", "does `a <b>` say so?"),)))
+        text = render(tally.diagnosis([])).decode()
+        assert f"<dt>{label}</dt><dd><ul>" in text
+        assert "<code>other</code>: does <code>a &lt;b&gt;</code> say so?" in text
+        told = diagnosis_markdown.render(tally.diagnosis([])).decode()
+        assert f"- **{label}** `other`: does " in told
 
 
 def test_page_of_nothing_stands() -> None:

@@ -10,12 +10,13 @@ from typing import Final
 from keepalign.logs import causes
 from keepalign.logs._classic import is_classic
 from keepalign.logs.causes import CAUSES
+from keepalign.logs.context.endings import QUICK_MOST
 from keepalign.logs.known import Advice, Configured, Known
 from keepalign.logs.mitigations import DELAY_MOST, GROUP_ARN, IDLE_DEFAULT, Names, mitigation_of, named
 from keepalign.model.diagnosis import CauseGroup, Remedy, TargetLife
 from keepalign.model.finding import Mitigation
 from keepalign.model.observation import Timers
-from keepalign.rules._rule import margin_over, nice
+from keepalign.rules.margins import margin_over, nice
 from keepalign.units import Duration, Instant
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,19 +56,20 @@ def advised(
     arns = [one.word for one in group.groups]
     timers = known.of(arns)
     configured = known.configured.advice(group.cause, arns) if known.configured is not None else Advice()
+    doubt = known.configured.doubt(arns) if known.configured is not None else ""
     cause = CAUSES[group.cause]
     names = Names.of(arns, balancer)
     # `aws elbv2` and the ALB's table know no Classic Load Balancer.
     classic = is_classic(group.example.row)
     if configured.mitigation is not None:
-        mitigation: Mitigation | None = named(configured.mitigation, names)
+        mitigation: Mitigation | None = named(configured.mitigation, names, stranger=bool(doubt))
     else:
         mitigation = mitigation_of(group, timers, longest, names, lives)
     return replace(
         group,
         meaning=_filled(cause.meaning, timers),
         cure=_filled(cause.cure, timers),
-        remedies=configured.remedies
+        remedies=_doubted(configured.remedies, doubt)
         or _remedies(group.cause, timers, longest)
         or _seen_limit(group.cause, group.example.row.target_time),
         mitigation=mitigation if not classic else None,
@@ -75,6 +77,10 @@ def advised(
         next_steps=_next_steps(group.cause, timers, names, known.configured, classic=classic),
         query="" if classic else _query(group, arns),
     )
+
+
+def _doubted(remedies: tuple[Remedy, ...], doubt: str) -> tuple[Remedy, ...]:
+    return tuple(replace(one, what=f"{one.what}, {doubt}") for one in remedies) if doubt else remedies
 
 
 def _filled(text: str, timers: Timers) -> str:
@@ -109,8 +115,12 @@ def _remedies(slug: str, timers: Timers, longest: Duration | None) -> tuple[Reme
     if slug == causes.DRAIN and longest is not None:
         value = min(nice(longest + margin_over(longest)), DELAY_MOST)
         now = f" (now {delay})" if delay is not None else ""
-        what = f"raise the target group's deregistration_delay above the longest request, to {value} at least"
-        return (Remedy(f"{what}{now}", "deregistration_delay", value, str(delay or "")),)
+        # How long it would have run, nobody knows.
+        what = (
+            f"raise the target group's deregistration_delay above the longest request, to {value} at"
+            f" least{now}: one that was cut had run {longest}"
+        )
+        return (Remedy(what, "deregistration_delay", value, str(delay or "")),)
     return ()
 
 
@@ -152,10 +162,10 @@ def _next_steps(
     return tuple(steps)
 
 
-_QUICK: Final = (
-    "elb_status_code = 502 AND target_status_code = '-'\n  AND target_processing_time BETWEEN 0 AND 0.1"
-)
-_CUT: Final = "elb_status_code = 502 AND target_status_code = '-'\n  AND target_processing_time > 0.1"
+_CLOSED: Final = "elb_status_code = 502 AND target_status_code = '-'\n  AND target_processing_time"
+_QUICK: Final = f"{_CLOSED} BETWEEN 0 AND {QUICK_MOST.seconds:g}"
+"""As the judge has it: what takes longer had been worked on."""
+_CUT: Final = f"{_CLOSED} > {QUICK_MOST.seconds:g}"
 _SILENT: Final = "elb_status_code = 504 AND target_status_code = '-'\n  AND request_processing_time >= 0"
 _UNREACHED: Final = "request_processing_time = -1 AND target_processing_time = -1\n  AND target_ip <> '-'"
 _ITS_OWN: Final = "elb_status_code >= 500\n  AND target_status_code = CAST(elb_status_code AS varchar)"
@@ -179,7 +189,7 @@ _SIGNATURES: Final[Mapping[str, str]] = {
     causes.APP_IDLE: "elb_status_code IN (500, 502) AND target_processing_time >= 1",
     causes.PROXY_IDLE: "elb_status_code = 502 AND target_status_code = '502'\n"
     "  AND target_processing_time BETWEEN 0 AND 0.1",
-    causes.MALFORMED: "elb_status_code = 502 AND target_processing_time >= 0",
+    causes.MALFORMED: f"{_CLOSED} >= 0",
     causes.LAMBDA: "elb_status_code IN (502, 504) AND lambda_error_reason <> '-'",
     causes.LB_REFUSED: "elb_status_code >= 400 AND target_status_code = '-'",
     causes.NO_TARGETS: "elb_status_code = 503 AND target_ip = '-'",

@@ -25,7 +25,7 @@ from keepalign.model.timers import Role
 from keepalign.readers._aws import TargetGroup
 from keepalign.readers.tree import read_tree
 from keepalign.rules._limits import cuts_request, kills_worker, silence_limits
-from keepalign.rules._rule import nice
+from keepalign.rules.margins import nice
 from keepalign.units import Duration
 
 _WORD: Final = re.compile(r"[^\s→,]+")

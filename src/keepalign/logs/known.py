@@ -77,12 +77,20 @@ class Configured:
                     return self.found[name, cause]
         return Advice()
 
+    def doubt(self, groups: Sequence[str]) -> str:
+        """What has to be so for its only target group to be that of the log (ARNs); empty: it is."""
+        theirs = self._unknown(groups) if "" in self.timers else ""
+        return f"if {', '.join(self.names)} there is {theirs} of the log" if theirs else ""
+
+    def _unknown(self, groups: Sequence[str]) -> str:
+        other = sorted({name for group in groups if (name := name_of(group))} - set(self.names))
+        return ", ".join(other) if self.names else ""
+
     def strangers(self, groups: Sequence[str]) -> tuple[str, ...]:
         """Notes about target groups (ARNs) of the log that the configuration does not have."""
-        other = sorted({name for group in groups if (name := name_of(group))} - set(self.names))
-        if not self.names or not other:
+        ours, theirs = ", ".join(self.names), self._unknown(groups)
+        if not theirs:
             return ()
-        ours, theirs = ", ".join(self.names), ", ".join(other)
         if "" in self.timers:
             return (f"{self.source} has one target group, {ours}; it was taken for {theirs} of the log",)
         return (f"{self.source} has the target groups {ours}; nothing in it is for {theirs} of the log",)

@@ -14,8 +14,8 @@ from keepalign.logs import causes
 from keepalign.model.diagnosis import CauseGroup, TargetLife
 from keepalign.model.finding import Confidence, Mitigation
 from keepalign.model.observation import Timers
-from keepalign.rules import _aws
-from keepalign.rules._rule import margin_over, nice
+from keepalign.rules import aws_commands
+from keepalign.rules.margins import margin_over, nice
 from keepalign.units import Duration
 
 IDLE_DEFAULT: Final = Duration.of(s=60)
@@ -34,6 +34,9 @@ _FEW: Final = 0.1
 """Requests cut by the idle timeout, for each error that a shorter one would end, up to which that helps."""
 _LATELY: Final = 5
 """Minutes before the log's end in which a target was seen that is still there."""
+_STILL: Final = 1
+"""Minutes before the log's end in which errors are seen that go on."""
+_MINUTE_US: Final = 60_000_000
 
 GROUP_ARN: Final = re.compile(
     r"arn:(aws[a-z-]*):elasticloadbalancing:([a-z0-9-]+):([0-9]{12}):targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]+",
@@ -48,6 +51,7 @@ _FILL_IN: Final = re.compile(r" (?:ALB_ARN|TARGET_GROUP_ARN): .*")
 """What rules say of the variables in their commands."""
 _IDLE: Final = "idle_timeout.timeout_seconds"
 _BEFORE: Final = '"$BEFORE"'
+_VALUE: Final = re.compile(r"Value=[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Names:
         return cls(arn if known else _ALB_ARN, found[0], f" --region {region}")
 
     def filled(self, command: str) -> str:
-        """A command of rules._aws with the names in it."""
+        """A command of rules.aws_commands with the names in it."""
         told = command.replace(_ALB_ARN, self.balancer).replace(_TARGET_GROUP_ARN, self.group)
         return f"{told}{self.region}" if told else ""
 
@@ -99,9 +103,10 @@ def mitigation_of(
             value = _below(kept)
             if value is None or value >= (idle or IDLE_DEFAULT):
                 return None
-            if keep is None and group.confidence is not Confidence.HIGH:
+            if keep is None and group.usual is not Confidence.HIGH:
                 # A guess at the cause and a guess at the timer do not make a command.
-                return None
+                how = "state the targets' keep-alive timeout (--keep-alive 5s, say) to be told of one"
+                return Mitigation("", f"no command without a deploy yet: {how}", "")
             cost = f"every response silent for {value} or longer ends in a 504 of the balancer."
             if keep is None:
                 cost += f" It helps where targets keep idle connections for {kept} or longer."
@@ -109,6 +114,12 @@ def mitigation_of(
         case causes.LB_IDLE if idle is not None and idle < _IDLE_MOST:
             # Of an idle timeout that is not known, any value could be a shorter one.
             value = min(nice(idle * 2), _IDLE_MOST)
+            if keep is not None and idle < keep and value > (below := _below(keep) or idle):
+                # Above it the balancer would begin to meet connections that targets close.
+                if below < idle + margin_over(idle):
+                    what = f"targets have to keep idle connections for longer than {keep} first"
+                    return Mitigation("", f"nothing without a deploy: {what}", "")
+                value = below
             cost = (
                 f"slow requests hold their connections and workers for up to {value}, and idle connections"
                 " are re-used for as long: targets that close theirs sooner make more 502s."
@@ -119,11 +130,13 @@ def mitigation_of(
             value = min(nice(least + margin_over(least)), DELAY_MOST)
             if delay is not None and value <= delay:
                 return None
-            cost = f"each batch of a deployment or scale-in waits up to {value} for the requests at work."
+            cost = f"each batch of a deployment or scale-in waits the whole {value}."
             if delay is None:
                 cost += " Only where the delay is shorter now."
             return names.mitigation(
-                _aws.set_deregistration_delay(value), cost, _undo(_aws.set_deregistration_delay, delay)
+                aws_commands.set_deregistration_delay(value),
+                cost,
+                _undo(aws_commands.set_deregistration_delay, delay),
             )
         case causes.CLOSED | causes.REFUSED | causes.CONNECT_TIMEOUT | causes.GENERATED:
             return _without_one_target(group, names, lives)
@@ -131,9 +144,14 @@ def mitigation_of(
             return None
 
 
-def named(mitigation: Mitigation, names: Names) -> Mitigation:
-    """A rule's mitigation with the names of the log in it, as far as they are known."""
-    return names.mitigation(mitigation.command, _FILL_IN.sub("", mitigation.cost), mitigation.undo)
+def named(mitigation: Mitigation, names: Names, *, stranger: bool = False) -> Mitigation:
+    """A rule's mitigation with the names of the log in it, as far as they are known.
+
+    Args:
+        stranger: the configuration may be of another stack: its present values are not to be gone back to.
+    """
+    undo = _VALUE.sub(f"Value={_BEFORE}", mitigation.undo) if stranger else mitigation.undo
+    return names.mitigation(mitigation.command, _FILL_IN.sub("", mitigation.cost), undo)
 
 
 def not_both(groups: Sequence[CauseGroup]) -> tuple[CauseGroup, ...]:
@@ -177,7 +195,9 @@ def _below(keep: Duration) -> Duration | None:
 
 
 def _set_idle(names: Names, value: Duration, before: Duration | None, cost: str) -> Mitigation:
-    return names.mitigation(_aws.set_idle_timeout(value), cost, _undo(_aws.set_idle_timeout, before))
+    return names.mitigation(
+        aws_commands.set_idle_timeout(value), cost, _undo(aws_commands.set_idle_timeout, before)
+    )
 
 
 def _undo(command: Callable[[Duration], str], before: Duration | None) -> str:
@@ -187,7 +207,7 @@ def _undo(command: Callable[[Duration], str], before: Duration | None) -> str:
 
 
 def _without_one_target(group: CauseGroup, names: Names, lives: Sequence[TargetLife]) -> Mitigation | None:
-    """Take the one out that makes nearly all of the errors, where it is still there, and others are."""
+    """Take the one out that makes nearly all of the errors, where it still does, and others are there."""
     top = group.targets[0]
     found = _TARGET.fullmatch(top.word)
     end = max((life.last for life in lives), default=0)
@@ -195,6 +215,9 @@ def _without_one_target(group: CauseGroup, names: Names, lives: Sequence[TargetL
     if found is None or top.errors < max(_ONE_TARGET, 0.8 * group.number):
         return None
     if top.word not in there or len(there) < _SPARE:
+        return None
+    if group.last.us // _MINUTE_US < end - _STILL:
+        # It has recovered, or gets no requests any more.
         return None
     address, port = found.groups()
     which = f"--target-group-arn {_TARGET_GROUP_ARN} --targets Id={address},Port={port}"

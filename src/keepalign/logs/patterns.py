@@ -198,6 +198,9 @@ def _quiet(errors: Minutes, requests: Minutes) -> Pattern | None:
     )
     if not few_all or many_all < 3 * few_all or few_errors < ENOUGH:
         return None
+    if 2 * sum(number > 0 for number, _ in few) < min(few_errors, half):
+        # All at once, at a time that happened to be quiet.
+        return None
     rates = few_errors / few_all, many_errors / many_all
     if rates[0] < 3 * rates[1]:
         return None

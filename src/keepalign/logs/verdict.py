@@ -10,6 +10,7 @@ from keepalign.logs.known import short
 from keepalign.logs.patterns import percent
 from keepalign.model.diagnosis import Accounting, CauseGroup, Counted
 from keepalign.model.finding import Confidence
+from keepalign.reports.diagnosis import confidences
 
 TIMEOUTS: Final = frozenset({
     causes.KEEP_ALIVE, causes.LB_IDLE, causes.DRAIN, causes.STOP, causes.NO_GRACE, causes.NO_PRESTOP,
@@ -17,6 +18,8 @@ TIMEOUTS: Final = frozenset({
     causes.SYNC_WORKER, causes.HELD_WORKERS,
 })  # fmt: skip
 """Causes that times of this path cure."""
+_ENDS: Final = frozenset({causes.CLOSED, causes.STOP, causes.NO_GRACE})
+"""How a target ends that refuses connections then, or a little before."""
 _OWN_LIMITS: Final = frozenset({causes.WORKER, causes.APP_IDLE, causes.PROXY_READ})
 _NOT: Final = "Not a timeout problem."
 _MAYBE: Final = "A limit of the target itself may be behind it: what would tell is below."
@@ -44,29 +47,51 @@ def verdict(groups: Sequence[CauseGroup], accounting: Accounting, *, complete: b
         # What follows the colon says which setting it is.
         meaning = f"{meaning.partition(': ')[0].rstrip('.')}."
     text = f"{_share(groups, accounting, complete=complete)}{_where(top, groups)}: {meaning}"
-    if top.cause not in TIMEOUTS and top.cause != causes.UNEXPLAINED:
-        if _maybe(top):
-            text += f" {_MAYBE}"
-        elif "Not a timeout" not in top.meaning:
+    if top.cause == causes.UNEXPLAINED:
+        if top.others:
+            text += f" What would: {top.others[0].candidate.decide}"
+    elif (end := _end_behind(top, groups)) is not None:
+        text += f" The same targets show {end.cause}, below: look there first."
+    else:
+        told = "Not a timeout" in top.meaning or top.cause == causes.CLIENT_SLOW
+        maybe = top.cause not in TIMEOUTS and _maybe(top)
+        if top.cause not in TIMEOUTS and not told and not maybe:
             text += f" {_NOT}"
-        timeouts = sum(group.number for group in groups if group.cause in TIMEOUTS)
-        if timeouts:
-            text += f" Timeouts made {timeouts:,} of the errors."
-    if top.cause == causes.UNEXPLAINED and top.others:
-        text += f" What would: {top.others[0].candidate.decide}"
-    if top.remedies:
-        what = "; ".join(remedy.what for remedy in top.remedies)
-        text += f" {what[0].upper()}{what[1:]}."
+        text += f" {_to_do(top)}"
+        if maybe:
+            text += f" {_MAYBE}"
+    timeouts = sum(group.number for group in groups if group.cause in TIMEOUTS)
+    if timeouts and top.cause not in TIMEOUTS and top.cause != causes.UNEXPLAINED:
+        text += f" Timeouts made {timeouts:,} of the errors."
     more = len(groups) - 1
     if more:
         text += f" {more} more cause{'s' if more > 1 else ''} below."
     return text
 
 
+def _to_do(top: CauseGroup) -> str:
+    """The settings to change; where none is known, what to do first."""
+    whats = [remedy.what for remedy in top.remedies] or [top.cure.partition(";")[0].rstrip(".")]
+    what = f"{'; '.join(whats)}."
+    return f"If so, {what}" if top.usual is Confidence.LOW else f"{what[0].upper()}{what[1:]}"
+
+
+def _end_behind(top: CauseGroup, groups: Sequence[CauseGroup]) -> CauseGroup | None:
+    """The cause that shows the end of targets which refuse connections: their ends come first."""
+    if top.cause != causes.REFUSED:
+        return None
+    for other in groups:
+        ended = {one.word for one in other.targets}
+        met = sum(one.errors for one in top.targets if one.word in ended)
+        if other.cause in _ENDS and met >= _MOST * top.number:
+            return other
+    return None
+
+
 def _maybe(top: CauseGroup) -> bool:
     """Whether a timer of the target is among what a cause that is not certain could be as well."""
     others = {one.candidate.cause for one in top.others}
-    return top.confidence is not Confidence.HIGH and not others.isdisjoint(_OWN_LIMITS)
+    return top.usual is not Confidence.HIGH and not others.isdisjoint(_OWN_LIMITS)
 
 
 def _share(groups: Sequence[CauseGroup], accounting: Accounting, *, complete: bool) -> str:
@@ -85,7 +110,15 @@ def _share(groups: Sequence[CauseGroup], accounting: Accounting, *, complete: bo
         if complete and requests >= max(total + 1, _FEW)
         else ""
     )
-    return f"{of} (confidence {top.confidence}{share})"
+    return f"{of} (confidence {_sureness(top)}{share})"
+
+
+def _sureness(top: CauseGroup) -> str:
+    """ "high", "mostly medium", or the numbers where none has most."""
+    numbers, most = dict(top.confidences), top.usual
+    if len(numbers) == 1:
+        return most
+    return f"mostly {most}" if 2 * numbers[most] > top.number else confidences(top)
 
 
 def _where(top: CauseGroup, groups: Sequence[CauseGroup]) -> str:
@@ -94,8 +127,8 @@ def _where(top: CauseGroup, groups: Sequence[CauseGroup]) -> str:
     all_groups = {one.word for group in groups for one in group.groups}
     if (one := _nearly_all(top.groups, top)) and one.word and len(all_groups) > 1:
         parts.append(f"on target group {short(one.word)}")
-    elif len(top.groups) > 1:
-        parts.append(f"over {len(top.groups)} target groups")
+    elif (number := sum(bool(one.word) for one in top.groups)) > 1:
+        parts.append(f"over {number} target groups")
     if top.number > 2:
         if (one := _nearly_all(top.paths, top)) and one.word and len(top.paths) > 1:
             parts.append(f"nearly all on {one.word}")

@@ -161,6 +161,19 @@ class CauseGroup:
         """Of the example."""
         return self.example.confidence
 
+    @property
+    def usual(self) -> Confidence:
+        """The confidence of the middle one of its errors, or the lower of the two in the middle.
+
+        That of the example is the best there is, and says too much of the others.
+        """
+        held = 0
+        for confidence, number in self.confidences:
+            held += number
+            if 2 * held > self.number:
+                return confidence
+        return self.confidence
+
 
 @dataclass(frozen=True, slots=True)
 class Accounting:

@@ -17,7 +17,7 @@ TARGETS: Final = 40
 _BARS: Final = 120
 _WIDTH: Final = 1000
 _HEIGHT: Final = 180
-_LEFT: Final = 50
+_LEFT: Final = 70
 _LABEL: Final = 190
 """Width of a target's name."""
 _ROW: Final = 18
@@ -85,7 +85,7 @@ def over_time(diagnosis: Diagnosis) -> Chart | None:
         f"Errors over time by cause, at most {most:,} in {length} min; the line is requests, at most"
         f" {max(traffic):,}"
     )
-    return Chart(_svg(_WIDTH, _HEIGHT + 24, label, shapes), tuple(rows), max(traffic), length)
+    return Chart(_svg(_WIDTH, _HEIGHT + 24, label, shapes, kind="time"), tuple(rows), max(traffic), length)
 
 
 def _deployments(diagnosis: Diagnosis) -> list[tuple[int, str]]:
@@ -156,7 +156,9 @@ def lives(diagnosis: Diagnosis) -> str | None:
         shapes.append(
             f'<rect class="failed" fill-opacity="{opacity:.2f}" {place}><title>{title}</title></rect>'
         )
-    return _svg(_WIDTH, len(shown) * _ROW + 2, "Targets from their first line to their last", shapes)
+    return _svg(
+        _WIDTH, len(shown) * _ROW + 2, "Targets from their first line to their last", shapes, kind="lives"
+    )
 
 
 def bar(number: int, total: int, cause: int) -> str:
@@ -169,9 +171,12 @@ def bar(number: int, total: int, cause: int) -> str:
     )
 
 
-def _svg(width: int, height: int, label: str, shapes: list[str]) -> str:
+def _svg(width: int, height: int, label: str, shapes: list[str], *, kind: str) -> str:
     inner = "\n".join(shapes)
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{_text(label)}">\n{inner}\n</svg>'
+    return (
+        f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{_text(label)}">\n'
+        f"{inner}\n</svg>"
+    )
 
 
 def _text(text: str) -> str:

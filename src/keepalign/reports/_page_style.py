@@ -55,7 +55,8 @@ svg text { fill: var(--dim); font: 12px system-ui, sans-serif; }
 .failed { fill: var(--bad); }
 """
     + "".join(f".c{n} {{ fill: var(--c{n}); }} .key.c{n} {{ background: var(--c{n}); }}\n" for n in range(8))
-    + """@media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } }
+    + """@media (max-width: 40rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; }
+  svg.time { min-width: 0; } svg.time text { font-size: 24px; } }
 @media print { details { display: none; } main { max-width: none; } }
 """
 )

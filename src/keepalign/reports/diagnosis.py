@@ -40,7 +40,7 @@ _REJECTED: Final = 3
 """Lines not understood that are shown, and how much of each."""
 _FILES: Final = 10
 """Objects that are listed with what became of their lines."""
-_CHART: Final = 60
+_CHART: Final = 48
 """Columns of the line that shows errors over time."""
 _MARKS: Final = 4
 """Deployments that are marked below it."""
@@ -171,6 +171,12 @@ def statuses(group: CauseGroup) -> str:
     return ", ".join(s if group.number == 1 else f"{number:,} × {s}" for s, number in group.statuses)
 
 
+def period(group: CauseGroup) -> str:
+    """From its first error to its last, in UTC."""
+    first, last = when(group.first), when(group.last)
+    return f"{first} UTC" if first == last else f"{first} to {last} UTC"
+
+
 def over_time(parts: Sequence[Minutes], first: int, last: int, number: int) -> tuple[list[list[int]], int]:
     """Each of `parts` in the same equal stretches from minute `first` to `last`, and a stretch's minutes.
 
@@ -189,9 +195,13 @@ def over_time(parts: Sequence[Minutes], first: int, last: int, number: int) -> t
 
 
 def overview(diagnosis: Diagnosis) -> list[Line]:
-    """When and how much, and the errors over time; nothing for a few lines."""
+    """When and how much, and the errors over time; nothing for a few lines.
+
+    Where no error is of those that were asked for, when: perhaps another time was meant.
+    """
     span = diagnosis.span
-    if span is None or diagnosis.errors < _CHARTED or span[1] - span[0] < 10:
+    missed = not diagnosis.groups and diagnosis.accounting.judged > 0
+    if span is None or (not missed and (diagnosis.errors < _CHARTED or span[1] - span[0] < 10)):
         return []
     first, last = span
     requests = diagnosis.requests.total
@@ -201,11 +211,13 @@ def overview(diagnosis: Diagnosis) -> list[Line]:
     if len(read) > 1:
         text += f" in {len(read):,} files"
     lines = wrapped(text, first="")
+    if missed:
+        return lines
     parts, length = over_time([group.minutes for group in diagnosis.groups], first, last, _CHART)
     numbers = [sum(column) for column in zip(*parts, strict=True)]
     most = max(numbers)
     drawn = "".join(_BARS[-(-number * (len(_BARS) - 1) // most)] for number in numbers)
-    lines.append(line("errors ", (drawn, "red"), f" at most {most:,}"))
+    lines.append(line("errors ", (drawn, "red"), f" at most {most:,} in {length:,} min"))
     marks: list[Line] = []
     for one in diagnosis.deployments:
         minute = one.at.us // _MINUTE_US
@@ -229,10 +241,9 @@ def _block(group: CauseGroup, diagnosis: Diagnosis, same_order: str, folder: str
         f", {percent(number, diagnosis.errors)} of all" if len(diagnosis.groups) > 1 and number > 3 else ""
     )
     head = f"{counted(number, 'error')} ({statuses(group)}){share}, confidence {confidences(group)}"
-    lines = [line((group.cause, _STYLES[group.confidence]))]
+    lines = [line((group.cause, _STYLES[group.usual]))]
     lines += wrapped(head, first="  ")
-    first, last = when(group.first), when(group.last)
-    lines += _item("when", f"{first} UTC" if number == 1 else f"{first} to {last} UTC")
+    lines += _item("when", period(group))
     if group.pattern.when not in (When.TOO_FEW, When.IRREGULAR):
         lines += _item("pattern", harmless(group.pattern.text))
     if len(group.groups) > 1:
@@ -248,13 +259,13 @@ def _block(group: CauseGroup, diagnosis: Diagnosis, same_order: str, folder: str
         lines += _item("at", place(example.row).removeprefix(harmless(folder)))
         lines += _item("", told(example.row))
     for n, sentence in enumerate(example.evidence):
-        lines += _item("evidence" if n == 0 else "", harmless(sentence))
+        lines += _listed("evidence" if n == 0 else "", harmless(sentence))
     if group.meaning.partition(": ")[0].rstrip(".") not in diagnosis.verdict:
         lines += _item("means", harmless(group.meaning))
     said = (
         "" if any(remedy.file for remedy in group.remedies) else diagnosis.verdict.replace("Raise", "raise")
     )
-    if not any(remedy.file for remedy in group.remedies):
+    if not any(remedy.file for remedy in group.remedies) and group.cure[1:] not in diagnosis.verdict:
         lines += _item("cure", harmless(group.cure))
     for n, remedy in enumerate(one for one in group.remedies if one.file or one.what not in said):
         lines += wrapped(
@@ -277,10 +288,10 @@ def _block(group: CauseGroup, diagnosis: Diagnosis, same_order: str, folder: str
 def _others(group: CauseGroup) -> list[Line]:
     """What else it could be, and what would tell; the names alone of what is hardly so."""
     lines: list[Line] = []
-    shown = 0 if group.confidence is Confidence.HIGH else _CANDIDATES
+    shown = 0 if group.usual is Confidence.HIGH else _CANDIDATES
     for n, possible in enumerate(group.others[:shown]):
         candidate = possible.candidate
-        lines += _item("or" if n == 0 else "", f"{candidate.cause}: {harmless(candidate.decide)}")
+        lines += _listed("or" if n == 0 else "", f"{candidate.cause}: {harmless(candidate.decide)}")
     if rest := ", ".join(possible.candidate.cause for possible in group.others[shown:]):
         lines += _item("unlikely", rest)
     return lines
@@ -297,6 +308,11 @@ def _in_brief(groups: Sequence[CauseGroup]) -> list[Line]:
 
 def _item(label: str, text: str) -> list[Line]:
     return wrapped(text, first=_FIRST.format(label))
+
+
+def _listed(label: str, text: str) -> list[Line]:
+    """One of several sentences, each of which may take more than a line."""
+    return wrapped(text, first=f"{_FIRST.format(label)}· ")
 
 
 def _mitigation(mitigation: Mitigation) -> list[Line]:

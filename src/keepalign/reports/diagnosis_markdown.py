@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from keepalign.model.diagnosis import CauseGroup, Diagnosis
+from keepalign.model.finding import Confidence
 from keepalign.reports._gfm import code, escaped, fenced
 from keepalign.reports._lines import plain
 from keepalign.reports._summary import counted
@@ -21,6 +22,7 @@ from keepalign.reports.diagnosis import (
     interrupted,
     overview,
     percent,
+    period,
     place,
     statuses,
     told,
@@ -88,7 +90,7 @@ def _folded(group: CauseGroup, diagnosis: Diagnosis, *, first: bool) -> str:
 
 def _details(group: CauseGroup, diagnosis: Diagnosis) -> Iterator[str]:
     yield f"- **means:** {escaped(harmless(group.meaning))}"
-    yield f"- **when:** {when(group.first)} to {when(group.last)} UTC"
+    yield f"- **when:** {period(group)}"
     for label, words, met in (
         ("target groups", group.groups, len(group.groups)),
         ("targets", group.targets, group.targets_met),
@@ -106,9 +108,10 @@ def _details(group: CauseGroup, diagnosis: Diagnosis) -> Iterator[str]:
         yield f"- **cure:** {escaped(harmless(group.cure))}"
     for remedy in group.remedies:
         yield f"- **change:** {escaped(harmless(remedy.what))}"
+    label = "unlikely" if group.usual is Confidence.HIGH else "or"
     for possible in group.others:
         decide = escaped(harmless(possible.candidate.decide))
-        yield f"- **or** `{possible.candidate.cause}`: {decide}"
+        yield f"- **{label}** `{possible.candidate.cause}`: {decide}"
     rows = [one.row for one in (group.example, *(o for o in group.sample if o is not group.example))][:_LINES]
     shown = [harmless(f"{place(row)}: {when(row.time)} {row.target or '-'} {told(row)}") for row in rows]
     of = f" of {group.number:,}" if group.number > len(rows) else ""

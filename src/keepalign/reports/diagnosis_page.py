@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import keepalign
 from keepalign.model.diagnosis import CauseGroup, Counted, Diagnosis
+from keepalign.model.finding import Confidence
 from keepalign.reports import _charts
 from keepalign.reports._page_style import STYLE
 from keepalign.reports._summary import counted
@@ -25,6 +27,7 @@ from keepalign.reports.diagnosis import (
     interrupted,
     minute_of,
     percent,
+    period,
     place,
     statuses,
     told,
@@ -36,6 +39,7 @@ _WORDS = 10
 _ROWS = 20
 """Lines of the log that are shown of a cause."""
 _FILES = 200
+_CODE = re.compile(r"`([^`]+)`")
 _REJECTED = 50
 
 
@@ -57,6 +61,11 @@ def render(diagnosis: Diagnosis) -> bytes:
 def _text(text: str) -> str:
     """Foreign text as text."""
     return html.escape(harmless(text), quote=True)
+
+
+def _coded(text: str) -> str:
+    """Foreign text as text, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", _text(text))
 
 
 def _title(diagnosis: Diagnosis) -> str:
@@ -132,7 +141,7 @@ def _over_time(diagnosis: Diagnosis) -> str:
     if chart is None:
         return ""
     rows = (
-        (_text(label), *(f"{number:,}" for number in numbers))
+        (_unbroken(_text(label)), *(f"{number:,}" for number in numbers))
         for label, numbers in chart.rows
         if any(numbers)
     )
@@ -169,9 +178,9 @@ def _causes(groups: Sequence[CauseGroup]) -> str:
 
 def _cause(group: CauseGroup, number: int, diagnosis: Diagnosis) -> str:
     pairs = [
-        ("what", _text(group.meaning)),
+        ("means", _text(group.meaning)),
         ("errors", f"{group.number:,} ({_text(statuses(group))}), confidence {_text(confidences(group))}"),
-        ("when", _text(f"{when(group.first)} to {when(group.last)} UTC")),
+        ("when", _text(period(group))),
         ("in time", _text(group.pattern.text)),
         ("target groups", _words(group.groups, len(group.groups))),
         ("targets", _words(group.targets, group.targets_met)),
@@ -192,9 +201,9 @@ def _cause(group: CauseGroup, number: int, diagnosis: Diagnosis) -> str:
         pairs.append(("now, without a deploy", shown))
     pairs.append(
         (
-            "or",
+            "unlikely" if group.usual is Confidence.HIGH else "or",
             _list(
-                f"<code>{_text(one.candidate.cause)}</code>: {_text(one.candidate.decide)}"
+                f"<code>{_text(one.candidate.cause)}</code>: {_coded(one.candidate.decide)}"
                 for one in group.others
             ),
         )

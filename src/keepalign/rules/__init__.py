@@ -5,6 +5,7 @@ CATALOGUE RULES, and the causes that show in logs only
 check     all of them over a stack
 log_only  the causes without a check
 pages     the pages of all causes, and of the statuses that they show as
+margins   how far apart timers are set; aws_commands: the commands that mitigations name
 _rule     what a rule is, the runner, what rules have in common
 _limits   which limits can cut a response, and what was declared
 _silence  does a hop wait longer than the hops behind it stay silent
@@ -15,7 +16,6 @@ _signals  what a server does on which stop signal
 _stops    how the containers of a path are stopped, and what is in flight then
 _attempts how often a hop sends one request
 _ladders  the pictures that go with the verdicts
-_aws      the commands that mitigations name
 """
 
 from __future__ import annotations

@@ -16,14 +16,8 @@ from keepalign.model.setting import Disabled, Setting, Unlimited, value_of
 from keepalign.model.source import Span
 from keepalign.model.timers import Role
 from keepalign.rules._reuse import forgotten_after, passes_bytes, shorter_pool
-from keepalign.rules._rule import (
-    Outcome,
-    closes_after_response,
-    confidence_of,
-    located,
-    margin_over,
-    supply,
-)
+from keepalign.rules._rule import Outcome, closes_after_response, confidence_of, located, supply
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 

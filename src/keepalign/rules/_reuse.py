@@ -11,7 +11,8 @@ from keepalign.model.ladder import Mark
 from keepalign.model.path import Hop, Link, Product, RequestPath
 from keepalign.model.setting import Disabled, Explicit, Setting, Unknown, Unlimited, value_of
 from keepalign.model.timers import Role
-from keepalign.rules._rule import balancer_of, closes_after_response, margin_over
+from keepalign.rules._rule import balancer_of, closes_after_response
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 LEAST_POOL: Final = Duration.of(s=5)

@@ -28,7 +28,6 @@ Outcome: TypeAlias = Finding | Ok | NotApplicable | Undecided
 CRASHED: Final = "rule-crashed"
 """The cause of the finding that a failing rule becomes."""
 
-_LEAST_MARGIN: Final = Duration.of(s=5)
 _SERVICES: Final = frozenset({
     Product.AWS_ALB, Product.AWS_CLOUDFRONT, Product.AWS_ECS, Product.AWS_NLB, Product.KUBERNETES,
 })  # fmt: skip
@@ -131,18 +130,6 @@ def _outcomes(rule: Rule, path: RequestPath, stack: Stack) -> Iterator[Outcome]:
 # What rules have in common.
 
 
-def margin_over(value: Duration) -> Duration:
-    """By how much a timer should exceed `value`: the larger of 5 s and 10 %."""
-    return max(_LEAST_MARGIN, value * 0.1)
-
-
-def nice(value: Duration) -> Duration:
-    """The smallest number people write that is not below `value`: multiples of 5 s, from 60 s of 30 s."""
-    minute = Duration.of(s=60)
-    fives = value.ceil_to(Duration.of(s=5))
-    return fives if fives < minute else max(minute, value.ceil_to(Duration.of(s=30)))
-
-
 def balancer_of(path: RequestPath) -> Hop | None:
     """The Application Load Balancer in front of this path, if any."""
     return next((hop for hop in path.hops if hop.product is Product.AWS_ALB), None)
@@ -207,6 +194,19 @@ def located(setting: Setting, text: str, place: Span | None = None) -> Location:
         file = os.path.relpath(other.span.file, os.path.dirname(written.file) or ".")
         text += f", {word} {other.what} at {file}:{other.span.line}"
     return Location(written, text)
+
+
+def unknown(slug: str, path: RequestPath, hop: Hop, setting: Setting | None, what: str) -> Undecided:
+    """That nothing can be said of `hop`: `what` is unknown, as `setting` is."""
+    reason = getattr(setting, "reason", "")
+    return Undecided(
+        cause=slug,
+        path=path.name,
+        hop=hop.name,
+        reason=f"{what} is unknown{f': {reason}' if reason else ''}",
+        supply=supply(setting, hop.product),
+        span=setting.origin.use if setting is not None else hop.place,
+    )
 
 
 def supply(setting: Setting | None, product: Product) -> str:

@@ -30,7 +30,8 @@ from keepalign.rules._limits import (
     longest_request,
     longest_silence,
 )
-from keepalign.rules._rule import Outcome, balancer_of, confidence_of, located, margin_over
+from keepalign.rules._rule import Outcome, balancer_of, confidence_of, located
+from keepalign.rules.margins import margin_over
 from keepalign.units import Duration
 
 _SUPPLY: Final = "declare longest_silence in keepalign.toml, or pass --longest-silence"

@@ -14,7 +14,8 @@ from keepalign.model.setting import Setting, Unknown, value_of
 from keepalign.model.timers import Role
 from keepalign.model.workload import Endpoint
 from keepalign.rules._limits import Declared, kills_worker, longest_request, may_kill_worker
-from keepalign.rules._rule import Outcome, confidence_of, located, margin_over, supply
+from keepalign.rules._rule import Outcome, confidence_of, located, supply
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 SUPPLY = "declare longest_request and longest_silence in keepalign.toml, or pass --longest-request"

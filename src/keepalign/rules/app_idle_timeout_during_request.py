@@ -80,7 +80,14 @@ from keepalign.rules._limits import (
     silence_limits,
 )
 from keepalign.rules._reuse import answers_closed
-from keepalign.rules._rule import Outcome, Rule, confidence_of, located, margin_over, supply
+from keepalign.rules._rule import (
+    Outcome,
+    Rule,
+    confidence_of,
+    located,
+    unknown,
+)
+from keepalign.rules.margins import margin_over
 from keepalign.units import Duration
 
 SLUG: Final = "app-idle-timeout-during-request"
@@ -112,15 +119,7 @@ def _one(path: RequestPath, limit: Limit) -> Outcome:
     if isinstance(setting, Unlimited | Disabled) or (value is not None and not value):
         return Ok(SLUG, path.name, hop.name, f"{setting.option} of {hop.name} is off")
     if value is None:
-        return Undecided(
-            cause=SLUG,
-            path=path.name,
-            hop=hop.name,
-            reason=f"when {hop.name} ({setting.option}) ends a request at work is unknown"
-            + (f": {reason}" if (reason := getattr(setting, "reason", "")) else ""),
-            supply=supply(setting, hop.product),
-            span=setting.origin.use,
-        )
+        return unknown(SLUG, path, hop, setting, f"when {hop.name} ({setting.option}) ends a request at work")
     longest = cut_by(limit, path.endpoints)
     bound = all_requests(path.endpoints)
     if longest is not None and value <= longest.value:

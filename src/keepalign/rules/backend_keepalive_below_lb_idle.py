@@ -90,11 +90,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from keepalign.model.checked import NotApplicable, Ok
-from keepalign.model.finding import Finding, Ladder, Mitigation, Need, Severity, Symptom, Undecided
+from keepalign.model.finding import Finding, Ladder, Mitigation, Need, Severity, Symptom
 from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import Unlimited, value_of
 from keepalign.model.timers import Role
-from keepalign.rules import _aws
+from keepalign.rules import aws_commands
 from keepalign.rules._limits import behind_same_balancer, endpoints_of
 from keepalign.rules._rule import (
     Outcome,
@@ -102,9 +102,9 @@ from keepalign.rules._rule import (
     closes_after_response,
     confidence_of,
     located,
-    margin_over,
-    supply,
+    unknown,
 )
+from keepalign.rules.margins import margin_over
 from keepalign.units import Duration
 
 SLUG: Final = "backend-keepalive-below-lb-idle"
@@ -128,15 +128,7 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
         return
     for hop, setting in ((server, keep), (balancer, idle)):
         if value_of(setting) is None:
-            yield Undecided(
-                cause=SLUG,
-                path=path.name,
-                hop=hop.name,
-                reason=f"how long {hop.name} keeps an idle connection is unknown"
-                + (f": {reason}" if (reason := getattr(setting, "reason", "")) else ""),
-                supply=supply(setting, hop.product),
-                span=setting.origin.use if setting is not None else hop.place,
-            )
+            yield unknown(SLUG, path, hop, setting, f"how long {hop.name} keeps an idle connection")
             return
     assert keep is not None  # the loop above returned otherwise
     assert idle is not None
@@ -220,9 +212,9 @@ def _mitigation(
     else:
         cost += "nobody declared how long responses stay silent"
     return Mitigation(
-        command=_aws.set_idle_timeout(below),
+        command=aws_commands.set_idle_timeout(below),
         cost=f"{cost}. ALB_ARN: the ARN of {balancer.name}",
-        undo=_aws.set_idle_timeout(reused),
+        undo=aws_commands.set_idle_timeout(reused),
     )
 
 

@@ -88,7 +88,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from keepalign.model.checked import NotApplicable, Ok
-from keepalign.model.finding import Finding, Ladder, Mitigation, Need, Severity, Symptom, Undecided
+from keepalign.model.finding import Finding, Ladder, Mitigation, Need, Severity, Symptom
 from keepalign.model.ladder import Mark
 from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import Setting, Unlimited, value_of
@@ -102,7 +102,14 @@ from keepalign.rules._reuse import (
     sends_again,
     shorter_pool,
 )
-from keepalign.rules._rule import Outcome, Rule, confidence_of, located, margin_over, supply
+from keepalign.rules._rule import (
+    Outcome,
+    Rule,
+    confidence_of,
+    located,
+    unknown,
+)
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "backend-keepalive-below-proxy-idle"
@@ -134,15 +141,7 @@ def _one(path: RequestPath, reuse: Reuse) -> Outcome:
         case _:
             keeps = value_of(reuse.keep) is not None
             hop, setting = (proxy, reuse.pool) if keeps else (server, reuse.keep)
-            return Undecided(
-                cause=SLUG,
-                path=path.name,
-                hop=hop.name,
-                reason=f"how long {hop.name} keeps an idle connection is unknown"
-                + (f": {reason}" if (reason := getattr(setting, "reason", "")) else ""),
-                supply=supply(setting, hop.product),
-                span=setting.origin.use if setting is not None else hop.place,
-            )
+            return unknown(SLUG, path, hop, setting, f"how long {hop.name} keeps an idle connection")
 
 
 def _said(setting: Setting | None) -> str:

@@ -51,11 +51,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from keepalign.model.checked import NotApplicable, Ok
-from keepalign.model.finding import Ladder, Severity, Undecided
+from keepalign.model.finding import Ladder, Severity
 from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import Unlimited, value_of
 from keepalign.model.timers import Role
-from keepalign.rules._rule import Outcome, Rule, next_behind, supply
+from keepalign.rules._rule import (
+    Outcome,
+    Rule,
+    next_behind,
+    unknown,
+)
 from keepalign.rules._silence import against_silence
 
 SLUG: Final = "cdn-read-below-origin-time"
@@ -76,15 +81,7 @@ def _one(path: RequestPath, cdn: Hop) -> Outcome:
     if isinstance(wait, Unlimited):
         return Ok(SLUG, path.name, cdn.name, f"{cdn.name} ({wait.option}) never gives up")
     if wait is None or waits is None:
-        return Undecided(
-            cause=SLUG,
-            path=path.name,
-            hop=cdn.name,
-            reason=f"how long {cdn.name} waits for an answer is unknown"
-            + (f": {reason}" if (reason := getattr(wait, "reason", "")) else ""),
-            supply=supply(wait, cdn.product),
-            span=wait.origin.use if wait is not None else cdn.place,
-        )
+        return unknown(SLUG, path, cdn, wait, f"how long {cdn.name} waits for an answer")
     behind = next_behind(path, cdn)
     return against_silence(SLUG, path, cdn, wait, waits, joined=[behind] if behind is not None else ())
 

@@ -68,7 +68,8 @@ from keepalign.model.setting import Explicit, Setting, Unlimited, value_of
 from keepalign.model.timers import Role
 from keepalign.model.workload import covers
 from keepalign.rules._limits import Limit, longest_request, response_limits
-from keepalign.rules._rule import Outcome, Rule, located, margin_over
+from keepalign.rules._rule import Outcome, Rule, located
+from keepalign.rules.margins import margin_over
 from keepalign.units import Duration
 
 SLUG: Final = "client-timeout-below-response-time"

@@ -72,7 +72,7 @@ from keepalign.model.lifecycle import Lifecycle
 from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import Disabled, Setting, Unlimited, value_of
 from keepalign.model.timers import Role
-from keepalign.rules import _aws
+from keepalign.rules import aws_commands
 from keepalign.rules._limits import Declared, endpoints_of, longest_request, same_target_group
 from keepalign.rules._rule import (
     Outcome,
@@ -80,11 +80,10 @@ from keepalign.rules._rule import (
     balancer_of,
     confidence_of,
     located,
-    margin_over,
     next_behind,
-    nice,
-    supply,
+    unknown,
 )
+from keepalign.rules.margins import margin_over, nice
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "deregistration-below-longest-request"
@@ -107,15 +106,7 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
         yield Ok(SLUG, path.name, balancer.name, "targets are never cut off")
         return
     if waits is None:
-        yield Undecided(
-            cause=SLUG,
-            path=path.name,
-            hop=balancer.name,
-            reason="the deregistration delay is unknown"
-            + (f": {reason}" if (reason := getattr(delay, "reason", "")) else ""),
-            supply=supply(delay, balancer.product),
-            span=delay.origin.use,
-        )
+        yield unknown(SLUG, path, balancer, delay, "the deregistration delay")
         return
     longest = longest_request(endpoints_of(same_target_group(path, stack)))
     if longest is None and waits:
@@ -239,9 +230,9 @@ def _mitigation(waits: Duration, need: Duration) -> Mitigation:
         )
     value = min(value, most or value)
     return Mitigation(
-        command=_aws.set_deregistration_delay(value),
+        command=aws_commands.set_deregistration_delay(value),
         cost=f"each batch of a deploy waits the whole {value}. TARGET_GROUP_ARN: the ARN of the target group",
-        undo=_aws.set_deregistration_delay(waits),
+        undo=aws_commands.set_deregistration_delay(waits),
     )
 
 

@@ -61,7 +61,14 @@ from keepalign.model.setting import Disabled, Setting, Unlimited, value_of
 from keepalign.model.source import OriginKind
 from keepalign.model.timers import Role
 from keepalign.rules._reuse import answers_closed, http_links, passes_bytes
-from keepalign.rules._rule import Outcome, Rule, confidence_of, located, margin_over, supply
+from keepalign.rules._rule import (
+    Outcome,
+    Rule,
+    confidence_of,
+    located,
+    unknown,
+)
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "headers-timeout-below-keepalive"
@@ -111,15 +118,7 @@ def _one(path: RequestPath, server: Hop) -> Outcome:
             span=server.place,
         )
     if waits is None or (kept is None and not unlimited):
-        return Undecided(
-            cause=SLUG,
-            path=path.name,
-            hop=server.name,
-            reason=f"{missing.option} of {server.name} is unknown"
-            + (f": {reason}" if (reason := getattr(missing, "reason", "")) else ""),
-            supply=supply(missing, server.product),
-            span=missing.origin.use,
-        )
+        return unknown(SLUG, path, server, missing, f"{missing.option} of {server.name}")
     return _finding(path, server, keep, kept, head, waits)
 
 

@@ -68,8 +68,9 @@ from keepalign.model.lifecycle import Lifecycle
 from keepalign.model.path import Product, RequestPath, Stack
 from keepalign.model.setting import Explicit, Setting, Unlimited, value_of
 from keepalign.model.timers import Role
-from keepalign.rules._rule import Outcome, Rule, balancer_of, confidence_of, located, margin_over, supply
+from keepalign.rules._rule import Outcome, Rule, balancer_of, confidence_of, located, supply
 from keepalign.rules._stops import platform_product, stops_of
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "health-check-grace-too-short"

@@ -78,7 +78,6 @@ from keepalign.rules._rule import (
     closes_after_response,
     confidence_of,
     located,
-    margin_over,
 )
 from keepalign.rules._signals import Idle, Requests, reaction_of
 from keepalign.rules._stops import (
@@ -89,6 +88,7 @@ from keepalign.rules._stops import (
     stops_of,
     unheard,
 )
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "keepalive-above-stop-budget"

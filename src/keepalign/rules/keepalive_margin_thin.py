@@ -78,7 +78,8 @@ from keepalign.model.path import Link, Product, RequestPath, Stack
 from keepalign.model.setting import Setting, value_of
 from keepalign.model.timers import Role
 from keepalign.rules._reuse import THIN, answers_closed, http_links, reuse_on, shorter_pool
-from keepalign.rules._rule import Outcome, Rule, confidence_of, located, margin_over
+from keepalign.rules._rule import Outcome, Rule, confidence_of, located
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "keepalive-margin-thin"

@@ -62,14 +62,21 @@ from collections.abc import Iterator
 from typing import Final
 
 from keepalign.model.checked import NotApplicable, Ok
-from keepalign.model.finding import Finding, Ladder, Location, Need, Severity, Symptom, Undecided
+from keepalign.model.finding import Finding, Ladder, Location, Need, Severity, Symptom
 from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import Setting, Unlimited, value_of
 from keepalign.model.timers import Role
 from keepalign.rules._callers import callers
 from keepalign.rules._limits import Declared, longest_silence
 from keepalign.rules._reuse import passes_bytes, probes_every, shorter_pool
-from keepalign.rules._rule import Outcome, Rule, closes_after_response, confidence_of, located, supply
+from keepalign.rules._rule import (
+    Outcome,
+    Rule,
+    closes_after_response,
+    confidence_of,
+    located,
+    unknown,
+)
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "l4-flow-idle-exceeded"
@@ -97,7 +104,7 @@ def _one(path: RequestPath, flow: Hop, server: Hop) -> Iterator[Outcome]:
         yield Ok(SLUG, path.name, flow.name, f"{flow.name} ({idle.option}) forgets no connection")
         return
     if limit is None:
-        yield _unknown(path, flow, idle, f"when {flow.name} forgets a connection is unknown")
+        yield unknown(SLUG, path, flow, idle, f"when {flow.name} forgets a connection")
         return
     probes, every = server.settings.get(Role.TCP_KEEPALIVE), probes_every(server)
     if every is not None and every < limit:
@@ -110,17 +117,6 @@ def _one(path: RequestPath, flow: Hop, server: Hop) -> Iterator[Outcome]:
         yield _of_silence(path, flow, idle, limit, silence)
 
 
-def _unknown(path: RequestPath, hop: Hop, setting: Setting | None, text: str) -> Undecided:
-    return Undecided(
-        cause=SLUG,
-        path=path.name,
-        hop=hop.name,
-        reason=text + (f": {reason}" if (reason := getattr(setting, "reason", "")) else ""),
-        supply=supply(setting, hop.product),
-        span=setting.origin.use if setting is not None else hop.place,
-    )
-
-
 def _of_reuse(path: RequestPath, flow: Hop, server: Hop, idle: Setting, limit: Duration) -> Outcome:
     keep = server.settings.get(Role.SERVER_IDLE)
     if no_reuse := closes_after_response(server, keep):
@@ -129,7 +125,7 @@ def _of_reuse(path: RequestPath, flow: Hop, server: Hop, idle: Setting, limit: D
     if kept is not None and keep is not None and kept < limit:
         return Ok(SLUG, path.name, server.name, f"{keep.option} {kept} < {limit}, when {flow.name} forgets")
     if keep is None or (kept is None and not isinstance(keep, Unlimited)):
-        return _unknown(path, server, keep, f"how long {server.name} keeps an idle connection is unknown")
+        return unknown(SLUG, path, server, keep, f"how long {server.name} keeps an idle connection")
     through = [one for one in callers(path) if one.called is server]
     pools = [value_of(one.pool) for one in through]
     if pools and all(pool is not None and pool < limit for pool in pools):

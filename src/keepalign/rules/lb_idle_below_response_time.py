@@ -61,22 +61,21 @@ from typing import Final
 
 from keepalign import defaults
 from keepalign.model.checked import NotApplicable
-from keepalign.model.finding import Ladder, Mitigation, Severity, Undecided
+from keepalign.model.finding import Ladder, Mitigation, Severity
 from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import value_of
 from keepalign.model.timers import Role
-from keepalign.rules import _aws
+from keepalign.rules import aws_commands
 from keepalign.rules._rule import (
     Outcome,
     Rule,
     balancer_of,
     closes_after_response,
-    margin_over,
     next_behind,
-    nice,
-    supply,
+    unknown,
 )
 from keepalign.rules._silence import against_silence
+from keepalign.rules.margins import margin_over, nice
 from keepalign.units import Duration
 
 SLUG: Final = "lb-idle-below-response-time"
@@ -91,15 +90,7 @@ def check(path: RequestPath, stack: Stack) -> Iterator[Outcome]:
     wait = balancer.settings.get(Role.UPSTREAM_READ)
     waits = value_of(wait)
     if wait is None or waits is None:
-        yield Undecided(
-            cause=SLUG,
-            path=path.name,
-            hop=balancer.name,
-            reason=f"the idle timeout of {balancer.name} is unknown"
-            + (f": {reason}" if (reason := getattr(wait, "reason", "")) else ""),
-            supply=supply(wait, balancer.product),
-            span=wait.origin.use if wait is not None else balancer.place,
-        )
+        yield unknown(SLUG, path, balancer, wait, f"the idle timeout of {balancer.name}")
         return
 
     yield against_silence(
@@ -135,9 +126,9 @@ def _mitigation(path: RequestPath, balancer: Hop, waits: Duration, silence: Dura
             f" {kept}: more 502s until its keep-alive timeout is raised as well"
         )
     return Mitigation(
-        command=_aws.set_idle_timeout(value),
+        command=aws_commands.set_idle_timeout(value),
         cost=f"{cost}. ALB_ARN: the ARN of {balancer.name}",
-        undo=_aws.set_idle_timeout(waits),
+        undo=aws_commands.set_idle_timeout(waits),
     )
 
 

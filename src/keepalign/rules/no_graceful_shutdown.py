@@ -109,7 +109,7 @@ from keepalign.model.path import Product, RequestPath, Stack
 from keepalign.model.setting import Setting, Unknown, value_of
 from keepalign.model.timers import Role
 from keepalign.rules._limits import Declared
-from keepalign.rules._rule import Outcome, Rule, confidence_of, located, margin_over, supply
+from keepalign.rules._rule import Outcome, Rule, confidence_of, located, supply
 from keepalign.rules._signals import Requests, gentle_signal, reaction_of
 from keepalign.rules._stops import (
     Stop,
@@ -123,6 +123,7 @@ from keepalign.rules._stops import (
     stops_of,
     unheard,
 )
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "no-graceful-shutdown"

@@ -62,7 +62,7 @@ from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import Setting, value_of
 from keepalign.model.timers import Role
 from keepalign.rules._limits import Declared
-from keepalign.rules._rule import Outcome, Rule, balancer_of, located, margin_over, supply
+from keepalign.rules._rule import Outcome, Rule, balancer_of, located, supply
 from keepalign.rules._signals import Requests, gentle_signal, reaction_of
 from keepalign.rules._stops import (
     Stop,
@@ -73,6 +73,7 @@ from keepalign.rules._stops import (
     stops_of,
     unheard,
 )
+from keepalign.rules.margins import margin_over
 from keepalign.units import Duration
 
 SLUG: Final = "prestop-below-deregistration"

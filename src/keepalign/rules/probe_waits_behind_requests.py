@@ -72,11 +72,11 @@ from keepalign.model.path import Hop, Product, RequestPath, Stack
 from keepalign.model.setting import value_of
 from keepalign.model.timers import Role
 from keepalign.model.workload import covers
-from keepalign.rules._aws import set_unhealthy_threshold
 from keepalign.rules._limits import same_target_group
 from keepalign.rules._reuse import answers_clients
 from keepalign.rules._rule import Outcome, Rule, confidence_of, located
 from keepalign.rules._stops import location_of, longest_through
+from keepalign.rules.aws_commands import set_unhealthy_threshold
 from keepalign.units import Duration
 
 SLUG: Final = "probe-waits-behind-requests"

@@ -72,12 +72,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from keepalign.model.checked import NotApplicable, Ok
-from keepalign.model.finding import Ladder, Severity, Symptom, Undecided
+from keepalign.model.finding import Ladder, Severity, Symptom
 from keepalign.model.path import Hop, RequestPath, Stack
 from keepalign.model.setting import Disabled, Setting, Unlimited, value_of
 from keepalign.model.timers import Role
 from keepalign.rules._limits import Declared, answer_of, proxies
-from keepalign.rules._rule import Outcome, Rule, supply
+from keepalign.rules._rule import (
+    Outcome,
+    Rule,
+    unknown,
+)
 from keepalign.rules._silence import against_silence
 from keepalign.rules._workers import silent_at, worker_finding
 from keepalign.units import Duration
@@ -102,15 +106,7 @@ def _one(path: RequestPath, proxy: Hop, role: Role, wait: Setting) -> Outcome:
     if isinstance(wait, Unlimited) or (role is Role.UPSTREAM_TOTAL and off):
         return Ok(SLUG, path.name, proxy.name, f"{proxy.name} ({wait.option}) never gives up")
     if waits is None:
-        return Undecided(
-            cause=SLUG,
-            path=path.name,
-            hop=proxy.name,
-            reason=f"how long {proxy.name} ({wait.option}) waits for an answer is unknown"
-            + (f": {reason}" if (reason := getattr(wait, "reason", "")) else ""),
-            supply=supply(wait, proxy.product),
-            span=wait.origin.use,
-        )
+        return unknown(SLUG, path, proxy, wait, f"how long {proxy.name} ({wait.option}) waits for an answer")
     if role is Role.UPSTREAM_TOTAL and (longest := _longer_than(waits, path)) is not None:
         return worker_finding(
             SLUG, path, proxy, wait, waits, longest,

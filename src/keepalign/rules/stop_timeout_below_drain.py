@@ -99,7 +99,7 @@ from keepalign.model.path import Product, RequestPath, Stack
 from keepalign.model.setting import Explicit, Setting, Unknown, value_of
 from keepalign.model.timers import Role
 from keepalign.rules._limits import Declared
-from keepalign.rules._rule import Outcome, Rule, confidence_of, located, margin_over, supply
+from keepalign.rules._rule import Outcome, Rule, confidence_of, located, supply
 from keepalign.rules._signals import Requests, reaction_of
 from keepalign.rules._stops import (
     SPOT_NOTICE,
@@ -114,6 +114,7 @@ from keepalign.rules._stops import (
     stop_seconds,
     stops_of,
 )
+from keepalign.rules.margins import margin_over
 from keepalign.units import ZERO, Duration
 
 SLUG: Final = "stop-timeout-below-drain"
