@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.join.trees import CONF, written
 
-from keepalign.join.containers import Program, Programs
+from keepalign.join.containers import Programs
+from keepalign.join.program import Program
 from keepalign.model.path import JoinBy
 from keepalign.readers._fragments import ApacheFragment, GunicornFragment
 from keepalign.readers.tree import read_tree

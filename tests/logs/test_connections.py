@@ -1,16 +1,17 @@
-"""Connection logs: handshakes that failed, and the requests they belong to."""
+"""Connection logs: handshakes that failed."""
 
 from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keepalign.logs import alb
-from keepalign.logs.connections import FIELDS, Connection, connections, summed
+from keepalign.logs.connections import FIELDS, Connection, Handshakes, connections
 from keepalign.model.observation import Rejected
 from keepalign.units import Duration
 
@@ -37,18 +38,22 @@ def read(data: str) -> tuple[list[Connection], list[Rejected]]:
     )
 
 
+def summed(found: Iterable[Connection]) -> Handshakes:
+    """All of them together."""
+    handshakes = Handshakes()
+    for connection in found:
+        handshakes.add(connection)
+    return handshakes
+
+
 def test_connections_are_read_with_quotes_and_future_fields() -> None:
     (plain, good, expired), rejected = read(f"{PLAIN}\n{GOOD}\n\n{EXPIRED}\n")
     assert not rejected
     at = alb.instant(AT)
     assert at is not None
-    assert plain == Connection(at, "2001:db8::7", 40001, None, "", "TID_1")
-    assert good == Connection(at, "192.0.2.7", 40002, Duration.of(ms=1250), "Success", "TID_2")
-    assert (expired.verify, expired.failure, expired.trace) == (
-        "Failed:ClientCertExpired",
-        "ClientCertExpired",
-        "TID_3",
-    )
+    assert plain == Connection(at, "2001:db8::7", 40001, None, "")
+    assert good == Connection(at, "192.0.2.7", 40002, Duration.of(ms=1250), "Success")
+    assert (expired.verify, expired.failure) == ("Failed:ClientCertExpired", "ClientCertExpired")
     assert not good.failure
 
 
@@ -70,13 +75,6 @@ def test_summary_counts_failures_by_reason_and_client() -> None:
     assert handshakes.first is not None
     assert handshakes.last is not None
     assert handshakes.first < handshakes.last
-
-
-def test_failures_join_requests_by_their_trace() -> None:
-    handshakes = summed(read(f"{GOOD}\n{EXPIRED}")[0])
-    assert handshakes.failure_of("TID_3") == "ClientCertExpired"
-    assert handshakes.failure_of("TID_2") == ""
-    assert handshakes.failure_of(None) == ""
 
 
 def test_log_without_failures_has_nothing_to_say() -> None:

@@ -18,7 +18,8 @@ from keepalign.machines.bodies import (
     request_body,
     response_body,
 )
-from keepalign.machines.http1 import parse_request, parse_response
+from keepalign.machines.http1 import parse_request
+from keepalign.machines.http1_response import parse_response
 
 
 def feed(body: BodyReader, *chunks: bytes) -> int:

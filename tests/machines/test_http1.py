@@ -17,8 +17,8 @@ from keepalign.machines.http1 import (
     head_end,
     over_limit,
     parse_request,
-    parse_response,
 )
+from keepalign.machines.http1_response import parse_response
 
 
 def request(headers: bytes = b"", first: bytes = b"GET / HTTP/1.1") -> RequestHead:

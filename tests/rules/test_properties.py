@@ -22,7 +22,8 @@ from keepalign.rules import lb_idle_below_response_time as response
 from keepalign.rules import proxy_read_below_app_timeout as proxy
 from keepalign.rules import response_cut_by_total_timeout as cut
 from keepalign.rules._reuse import LEAST_POOL, shorter_pool
-from keepalign.rules._rule import Outcome, Rule, margin_over, nice
+from keepalign.rules._rule import Outcome, Rule
+from keepalign.rules.margins import margin_over, nice
 from keepalign.units import ZERO, Duration
 
 SECONDS: Final = st.integers(min_value=1, max_value=1000)

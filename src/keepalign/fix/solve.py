@@ -25,8 +25,9 @@ from keepalign.rules import backend_keepalive_below_lb_idle as lb_rule
 from keepalign.rules import backend_keepalive_below_proxy_idle as proxy_rule
 from keepalign.rules import client_pool_idle_above_server_keepalive as client_rule
 from keepalign.rules._reuse import reuse_on
-from keepalign.rules._rule import balancer_of, margin_over, nice
+from keepalign.rules._rule import balancer_of
 from keepalign.rules._stops import platform_product
+from keepalign.rules.margins import margin_over, nice
 from keepalign.units import Duration
 
 _PASSES: Final = 8

@@ -13,10 +13,13 @@ loose        servers that no service of the tree puts behind a balancer
 stacks       projects of Docker Compose: where requests come in, and which only stand in for what is deployed
 ways         the paths through one target, and the target as the lab runs it
 containers   what runs in a container: image → Dockerfile → entrypoint → command line → product
+program      Program, what was found to run; Start, what it is told from
+scripts      entrypoint and CMD, and what the scripts that they name end in
+servers      which server a command line or an image names
 supervised   what supervisord runs in a container
 confs        which file of the tree an application server opens
 packages     what a Node.js image starts
-nginx_conf   which nginx configuration an image holds
+apache_conf, nginx_conf, proxies   which configuration of a web server an image holds
 mounted      configuration of web servers that lies over the image: a pod's ConfigMaps
 images       which Dockerfile builds an image, and which files it copies
 routes       which host of a web server answers, and what is behind its routes

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from keepalign.defaults import load
-from keepalign.model.path import Client, Product, RequestPath, Stack
+from keepalign.model.path import Client, JoinBy, JoinEvidence, Product, RequestPath, Stack
 from keepalign.model.setting import Explicit, Setting
 from keepalign.model.source import Origin
 from keepalign.model.workload import Endpoint, Workload, covers
 from keepalign.readers._fragments import KeepalignToml
 from keepalign.units import Duration
+
+DECLARE: Final = "--in-front aws-alb:idle_timeout=60s"
+"""The option that declares a balancer, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,10 @@ class DeclaredBalancer:
         """Who says so, for people: "--in-front aws-alb:idle_timeout=60s", "keepalign.toml:12:1"."""
         use = self.origin.use
         return self.origin.note or (use.place if use is not None else "a declaration")
+
+    def in_front_of(self, what: str) -> JoinEvidence:
+        """That it stands there."""
+        return JoinEvidence(JoinBy.HINT, f"{self.said} stands in front of {what}", self.origin.use)
 
 
 def declared_balancer(options: Mapping[str, str], origin: Origin) -> DeclaredBalancer:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from keepalign.defaults import load
 from keepalign.join import parents
-from keepalign.join.containers import Program
 from keepalign.join.declared import DeclaredBalancer
+from keepalign.join.program import Program
 from keepalign.join.settings import effective
 from keepalign.model.path import Hop, JoinEvidence, Product
 from keepalign.model.setting import Disabled, Setting, Unknown

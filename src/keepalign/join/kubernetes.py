@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from keepalign.defaults import load
 from keepalign.join import hops, kubernetes_hops, kubernetes_rules, routes
-from keepalign.join.containers import WEB_SERVERS, Program, Programs
-from keepalign.join.declared import Declarations, DeclaredBalancer
+from keepalign.join.containers import Programs
+from keepalign.join.declared import DECLARE, Declarations, DeclaredBalancer
 from keepalign.join.kubernetes_objects import (
     Held,
     Objects,
@@ -22,6 +22,7 @@ from keepalign.join.kubernetes_objects import (
     named_like_controller,
     port_of,
 )
+from keepalign.join.program import WEB_SERVERS, Program
 from keepalign.join.ways import Way, Ways
 from keepalign.model.lifecycle import HealthCheck
 from keepalign.model.path import Hop, JoinBy, JoinEvidence
@@ -37,8 +38,6 @@ from keepalign.readers.kubernetes.fragment import (
     Pods,
     Service,
 )
-
-_DECLARE = "--in-front aws-alb:idle_timeout=60s"
 
 
 def join_manifests(
@@ -161,8 +160,7 @@ class _Joiner:
         for front in fronts or [_Front(declared, None, None, None)]:
             evidence: tuple[JoinEvidence, ...] = ()
             if not fronts and self._in_front is not None:
-                text = f"{self._in_front.said} stands in front of ingress-nginx"
-                evidence = (JoinEvidence(JoinBy.HINT, text, self._in_front.origin.use),)
+                evidence = (self._in_front.in_front_of("ingress-nginx"),)
             elif front.before:
                 text = f"{front.before[-1].name} leads to the Service of ingress-nginx"
                 evidence = (JoinEvidence(JoinBy.NAME, text, ingress.item.place),)
@@ -363,8 +361,7 @@ class _Joiner:
         elif self._in_front is not None:
             before = (hops.declared_alb(self._in_front),)
             delay = self._in_front.deregistration_delay
-            text = f"{self._in_front.said} stands in front of {pods.item.called}"
-            evidence = (JoinEvidence(JoinBy.HINT, text, self._in_front.origin.use),)
+            evidence = (self._in_front.in_front_of(pods.item.called),)
         else:
             self._told(pods, front, services)
             if not isinstance(front.server, WEB_SERVERS):
@@ -406,7 +403,7 @@ class _Joiner:
             why = "no Service in the given folders selects it"
         missing = (
             f"{why}. One of these decides it: `{self._check} FOLDER`, with the folder that holds its Ingress"
-            f" as FOLDER, or `{self._check} {_DECLARE}`, with the balancer's own value"
+            f" as FOLDER, or `{self._check} {DECLARE}`, with the balancer's own value"
         )
         self._ways.miss(
             f"{product} in container {front.container} of {pods.item.called}", front.place, missing

@@ -10,7 +10,7 @@ from typing import Final
 
 from keepalign.defaults import load
 from keepalign.join import hops, images
-from keepalign.join.containers import Program
+from keepalign.join.program import Program
 from keepalign.join.settings import effective
 from keepalign.model.lifecycle import Deployment, HealthCheck, Lifecycle, StopStep
 from keepalign.model.path import Hop, JoinEvidence, Product

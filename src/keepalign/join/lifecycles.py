@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from keepalign.join.containers import Program
+from keepalign.join.program import Program
 from keepalign.join.settings import effective
 from keepalign.model.lifecycle import Deployment, HealthCheck, Lifecycle, StopStep
 from keepalign.model.path import Product

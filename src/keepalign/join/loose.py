@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from keepalign.defaults import load
-from keepalign.join import routes
-from keepalign.join.containers import WEB_SERVERS, Program, Programs, WebServer
+from keepalign.join import hops, lifecycles, routes
+from keepalign.join.containers import Programs
+from keepalign.join.declared import DECLARE, DeclaredBalancer
 from keepalign.join.names import unique
-from keepalign.join.ways import Ways
+from keepalign.join.program import WEB_SERVERS, Program, WebServer
+from keepalign.join.ways import Way, Ways
 from keepalign.model.lifecycle import Lifecycle
 from keepalign.readers import app_servers
-from keepalign.readers._fragments import AppFragment, NginxDirective
+from keepalign.readers._fragments import ApacheFragment, AppFragment, NginxDirective, ProxyFragment
 from keepalign.readers.tree import Tree
 
+_HEROKU: Final = (
+    "On Heroku its router stands there, which re-uses an idle connection for up to 90 s and waits 30 s for"
+    " the first byte (https://devcenter.heroku.com/articles/http-routing)"
+)
 _WEB: Final = "web"
 """What a Procfile calls the process that answers requests."""
 
@@ -111,6 +117,65 @@ def loose_servers(tree: Tree, programs: Programs, ways: Ways) -> Servers:
         for program in unknown:
             ways.miss(f"Dockerfile {program.files[0]}", program.place, program.missing)
     return Servers(found)
+
+
+def without_balancer(servers: Servers, ways: Ways, in_front: DeclaredBalancer | None, check: str) -> None:
+    """Servers that nothing in the tree leads to: behind the declared balancer, else not joined.
+
+    Args:
+        check: the command that is running, for messages.
+    """
+    for front in servers.fronts:
+        loose = servers.entries is not None or not servers.one_task
+        if loose and ways.runs(front.files[0]):
+            continue
+        where = f"container {front.container} of {servers.what}" if servers.what else front.files[0]
+        way = Way(
+            label=servers.what.removeprefix("service ").removeprefix("task definition "),
+            qualifiers=(f"({front.files[0]})",),
+            before=(),
+            lifecycle=servers.lifecycle,
+            joined=(),
+            files=(front.place.file,) if front.place is not None else (),
+            one_task=servers.one_task,
+        )
+        if in_front is not None:
+            delay = in_front.deregistration_delay
+            way = replace(
+                way,
+                before=(hops.declared_alb(in_front),),
+                lifecycle=lifecycles.behind(delay, servers.lifecycle),
+                joined=(in_front.in_front_of(where),),
+            )
+        else:
+            _decide(servers, front, where, ways, check)
+            # What is behind a proxy for certain is worth judging whatever stands in front of it.
+            certain = servers.lifecycle is not None or bool(front.beside)
+            if not (certain and isinstance(front.server, WEB_SERVERS)):
+                continue
+        ways.through(way, servers.programs, front, None, front.place)
+
+
+def _decide(servers: Servers, front: Program, where: str, ways: Ways, check: str) -> None:
+    """Says what would put a server on a path."""
+    server = front.server
+    place = front.place
+    match server:
+        case AppFragment() | ProxyFragment():
+            product = load(server.product).label
+        case _:
+            product = "Apache httpd" if isinstance(server, ApacheFragment) else "nginx"
+    if isinstance(server, WEB_SERVERS):
+        place = next((host.place for host in routes.hosts_of(server)), place)
+    block = "its service has no load_balancer block, and " if servers.what.startswith("service ") else ""
+    missing = (
+        f"{block}no load balancer in the given folders stands in front of it. One of these decides it:"
+        f" `{check} TERRAFORM`, with the folder that defines the balancer as TERRAFORM, or"
+        f" `{check} {DECLARE}`, with the balancer's own value"
+    )
+    if os.path.basename(front.files[0]) == "Procfile":
+        missing += f". {_HEROKU}"
+    ways.miss(f"{product} in {where}", place, missing)
 
 
 def _tells(directive: NginxDirective) -> bool:

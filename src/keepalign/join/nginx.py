@@ -7,7 +7,7 @@ from typing import Final
 
 from keepalign.defaults import load
 from keepalign.join import images, parents
-from keepalign.join.containers import Program
+from keepalign.join.program import Program
 from keepalign.join.settings import effective
 from keepalign.model.path import Hop, JoinEvidence, Product
 from keepalign.model.setting import Default, Disabled, Explicit, Setting, Unknown, Unlimited, value_of

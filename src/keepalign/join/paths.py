@@ -5,17 +5,16 @@ Whatever was read ends on a path, or in `Stack.unjoined` with what would join it
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from keepalign.defaults import load
-from keepalign.join import hops, lifecycles, routes
-from keepalign.join.containers import WEB_SERVERS, Program, Programs
-from keepalign.join.declared import Declarations, DeclaredBalancer
+from keepalign.join import hops, lifecycles
+from keepalign.join.containers import Programs
+from keepalign.join.declared import DECLARE, Declarations, DeclaredBalancer
 from keepalign.join.kubernetes import join_manifests
-from keepalign.join.loose import Servers, loose_servers
+from keepalign.join.loose import Servers, loose_servers, without_balancer
+from keepalign.join.program import Program
 from keepalign.join.resources import Key, Match, Missing, Resources, judged
 from keepalign.join.settings import effective
 from keepalign.join.stacks import compose_servers
@@ -30,16 +29,9 @@ from keepalign.readers._aws import (
     TargetGroup,
     TaskDefinition,
 )
-from keepalign.readers._fragments import ApacheFragment, AppFragment, ProxyFragment
 from keepalign.readers.tree import Tree
 
 __all__ = ["Joined", "Target", "join"]
-
-_DECLARE = "--in-front aws-alb:idle_timeout=60s"
-_HEROKU = (
-    "On Heroku its router stands there, which re-uses an idle connection for up to 90 s and waits 30 s for"
-    " the first byte (https://devcenter.heroku.com/articles/http-routing)"
-)
 
 
 def join(
@@ -57,38 +49,43 @@ def join(
             of the tree leads to.
         roots: what was read, for the commands that messages name.
     """
-    joiner = _Joiner(tree, declarations, in_front, roots)
+    check = f"keepalign check {shlex.join(roots)}"
+    joiner = _Joiner(tree, declarations, in_front, check)
     joiner.services()
     joiner.manifests()
     joiner.compose()
     joiner.without_service()
-    joiner.without_balancer()
+    for servers in joiner.waiting:
+        without_balancer(servers, joiner.ways, in_front, check)
     joiner.without_targets()
     joiner.scripts()
     return joiner.ways.joined()
 
 
 class _Joiner:
-    """Goes through the pieces of one tree; what it makes of them is in `ways`."""
+    """Goes through the pieces of one tree; what it makes of them is in `ways`.
+
+    `waiting`: servers that no balancer has been found for yet.
+    """
 
     def __init__(
         self,
         tree: Tree,
         declarations: Declarations,
         in_front: DeclaredBalancer | None,
-        roots: Sequence[str],
+        check: str,
     ) -> None:
         self.ways = Ways(declarations)
         self._tree = tree
         self._declarations = declarations
         self._in_front = in_front
-        self._check = f"keepalign check {shlex.join(roots)}"
+        self._check = check
         self._resources = Resources(tree.aws)
         self._programs = Programs(tree)
         self._tasks: dict[Key, dict[str, Program]] = {}
         self._used_balancers: set[Key] = set()
         self._used_groups: set[Key] = set()
-        self._waiting: list[Servers] = []
+        self.waiting: list[Servers] = []
 
     # Services and what leads to them
 
@@ -105,7 +102,7 @@ class _Joiner:
             for target in service.targets:
                 self._service(folder, service, target, task, programs)
             if not service.targets:
-                self._waiting.append(Servers(programs, label, one_task=True))
+                self.waiting.append(Servers(programs, label, one_task=True))
         judged = {one.family: one for key, one in self._resources.tasks.items() if key in self._tasks}
         for key, definition in self._resources.tasks.items():
             twin = judged.get(definition.family) if key not in self._tasks else None
@@ -119,7 +116,7 @@ class _Joiner:
                 # Started by hand or by a schedule; only a server in it wants a balancer.
                 programs = self._containers(key, definition, definition.place.file)
                 what = f"task definition {definition.family or key[1]}"
-                self._waiting.append(Servers(programs, what, one_task=True))
+                self.waiting.append(Servers(programs, what, one_task=True))
 
     def manifests(self) -> None:
         """What Kubernetes manifests describe."""
@@ -230,10 +227,10 @@ class _Joiner:
         group = self._resources.groups[key] if key is not None else None
         if isinstance(leading, Missing):
             if self._in_front is not None:
-                return [((hops.declared_alb(self._in_front),), (self._said(self._in_front, what),))]
+                return [((hops.declared_alb(self._in_front),), (self._in_front.in_front_of(what),))]
             if group is not None:
                 what, place = f"target group {group.name or group.address}", group.place
-            self.ways.miss(what, place, f"{leading.text}, or declare the balancer: {_DECLARE}")
+            self.ways.miss(what, place, f"{leading.text}, or declare the balancer: {DECLARE}")
             return []
         found: list[tuple[tuple[Hop, ...], tuple[JoinEvidence, ...]]] = []
         for match in leading:
@@ -265,10 +262,6 @@ class _Joiner:
             found.append((hops.cloudfront(distribution, origin, front), balancer))
         return found or [(balancer,)]
 
-    @staticmethod
-    def _said(declared: DeclaredBalancer, of: str) -> JoinEvidence:
-        return JoinEvidence(JoinBy.HINT, f"{declared.said} stands in front of {of}", declared.origin.use)
-
     def scripts(self) -> None:
         """What scripts left open that start a container; a tree holds many others."""
         for script in self._tree.scripts:
@@ -283,7 +276,7 @@ class _Joiner:
         understood = any(servers.fronts or servers.inner for servers in stacks) or not self.ways.empty
         for servers in stacks:
             self.ways.keep_notes(servers.programs.values())
-            self._waiting.append(servers)
+            self.waiting.append(servers)
             if not understood:
                 self._not_understood(servers)
             for program in servers.inner:
@@ -307,8 +300,8 @@ class _Joiner:
         stand behind the one such group.
         """
         loose = loose_servers(self._tree, self._programs, self.ways)
-        self._waiting.append(loose)
-        stacks = [one for one in self._waiting if one.entries is not None]
+        self.waiting.append(loose)
+        stacks = [one for one in self.waiting if one.entries is not None]
         alone = [(loose, front) for front in loose.fronts]
         alone = alone or [(servers, front) for servers in stacks for front in servers.fronts]
         lonely = [key for key in self._resources.free_groups if key not in self._used_groups]
@@ -351,60 +344,6 @@ class _Joiner:
                 else:
                     self.ways.miss(what, group.place, f"{nobody}; give the service's folder too")
                     self.ways.ends_at_balancer(way)
-
-    def without_balancer(self) -> None:
-        """Servers that nothing in the tree leads to: behind the declared balancer, else not joined."""
-        for servers in self._waiting:
-            for front in servers.fronts:
-                loose = servers.entries is not None or not servers.one_task
-                if loose and self.ways.runs(front.files[0]):
-                    continue
-                where = f"container {front.container} of {servers.what}" if servers.what else front.files[0]
-                way = Way(
-                    label=servers.what.removeprefix("service ").removeprefix("task definition "),
-                    qualifiers=(f"({front.files[0]})",),
-                    before=(),
-                    lifecycle=servers.lifecycle,
-                    joined=(),
-                    files=(front.place.file,) if front.place is not None else (),
-                    one_task=servers.one_task,
-                )
-                if self._in_front is not None:
-                    delay = self._in_front.deregistration_delay
-                    way = replace(
-                        way,
-                        before=(hops.declared_alb(self._in_front),),
-                        lifecycle=lifecycles.behind(delay, servers.lifecycle),
-                        joined=(self._said(self._in_front, where),),
-                    )
-                else:
-                    self._decide(servers, front, where)
-                    # What is behind a proxy for certain is worth judging whatever stands in front of it.
-                    certain = servers.lifecycle is not None or bool(front.beside)
-                    if not (certain and isinstance(front.server, WEB_SERVERS)):
-                        continue
-                self.ways.through(way, servers.programs, front, None, front.place)
-
-    def _decide(self, servers: Servers, front: Program, where: str) -> None:
-        """Says what would put a server on a path."""
-        server = front.server
-        place = front.place
-        match server:
-            case AppFragment() | ProxyFragment():
-                product = load(server.product).label
-            case _:
-                product = "Apache httpd" if isinstance(server, ApacheFragment) else "nginx"
-        if isinstance(server, WEB_SERVERS):
-            place = next((host.place for host in routes.hosts_of(server)), place)
-        block = "its service has no load_balancer block, and " if servers.what.startswith("service ") else ""
-        missing = (
-            f"{block}no load balancer in the given folders stands in front of it. One of these decides it:"
-            f" `{self._check} TERRAFORM`, with the folder that defines the balancer as TERRAFORM, or"
-            f" `{self._check} {_DECLARE}`, with the balancer's own value"
-        )
-        if os.path.basename(front.files[0]) == "Procfile":
-            missing += f". {_HEROKU}"
-        self.ways.miss(f"{product} in {where}", place, missing)
 
     def without_targets(self) -> None:
         """Load balancers and listeners that lead nowhere."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from keepalign.join.containers import WEB_SERVERS, Program, WebServer
+from keepalign.join.program import WEB_SERVERS, Program, WebServer
 from keepalign.model.path import JoinBy, JoinEvidence
 from keepalign.model.workload import Endpoint, Workload, covers
 from keepalign.readers._fragments import (

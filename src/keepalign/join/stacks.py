@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keepalign.join import lifecycles, routes
-from keepalign.join.containers import Program, Programs
+from keepalign.join.containers import Programs
 from keepalign.join.declared import Declarations
 from keepalign.join.loose import Servers
+from keepalign.join.program import Program
 from keepalign.readers.compose import ComposeFragment
 from keepalign.readers.tree import Tree
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from keepalign.join import hops, nginx, routes
-from keepalign.join.containers import WEB_SERVERS, Program
 from keepalign.join.declared import Declarations
 from keepalign.join.forwarding import forwarded
 from keepalign.join.names import unique
+from keepalign.join.program import WEB_SERVERS, Program
 from keepalign.model.lifecycle import Lifecycle
 from keepalign.model.path import Hop, JoinEvidence, RequestPath, Stack, Unjoined
 from keepalign.model.source import Span

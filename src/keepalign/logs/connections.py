@@ -10,7 +10,7 @@ is no request and no line in the access log: what fails here is no 5xx.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final, NamedTuple
 
@@ -35,8 +35,6 @@ FIELDS: Final = (
     "conn_trace_id",
 )
 _FAILED: Final = "Failed:"
-_MOST_TRACES: Final = 100_000
-"""Traces of failed handshakes that are kept for the join."""
 
 
 class Connection(NamedTuple):
@@ -45,7 +43,6 @@ class Connection(NamedTuple):
     Args:
         handshake: how long TLS took; None without TLS, or when it failed before its end.
         verify: tls_verify_status: "Success", "Failed:ClientCertExpired"; empty without TLS.
-        trace: conn_trace_id, as LogRow.connection has it; empty when the line has none.
     """
 
     at: Instant
@@ -53,7 +50,6 @@ class Connection(NamedTuple):
     client_port: int | None
     handshake: Duration | None
     verify: str
-    trace: str
 
     @property
     def failure(self) -> str:
@@ -77,14 +73,13 @@ def _connection(values: Mapping[str, str]) -> Connection | str:
     at = alb.instant(values["time"])
     if at is None:
         return f"{values['time'][:40]!r} is no time like 2026-11-22T10:00:00.123456Z"
-    port, verify, trace = values["client_port"], values["tls_verify_status"], values.get("conn_trace_id", "-")
+    port, verify = values["client_port"], values["tls_verify_status"]
     return Connection(
         at,
         values["client_ip"],
         int(port) if port.isascii() and port.isdecimal() and len(port) <= 5 else None,
         alb.seconds(values["tls_handshake_latency"]),
         "" if verify == "-" else verify,
-        "" if trace == "-" else trace,
     )
 
 
@@ -99,8 +94,6 @@ class Handshakes:
     slowest: Duration | None = None
     first: Instant | None = None
     last: Instant | None = None
-    traces: dict[str, str] = field(default_factory=dict)
-    """Reasons by conn_trace_id."""
 
     def add(self, connection: Connection) -> None:
         """Count one more."""
@@ -113,12 +106,6 @@ class Handshakes:
         if reason := connection.failure:
             self.failed[reason] += 1
             self.clients[connection.client] += 1
-            if connection.trace and len(self.traces) < _MOST_TRACES:
-                self.traces[connection.trace] = reason
-
-    def failure_of(self, trace: str | None) -> str:
-        """Why the handshake of a request's connection failed, by LogRow.connection; empty when it did not."""
-        return self.traces.get(trace or "", "")
 
     def sentences(self) -> tuple[str, ...]:
         """For the answer: nothing when no handshake failed."""
@@ -136,11 +123,3 @@ class Handshakes:
         if self.slowest is not None and self.slowest >= Duration.of(s=1):
             found.append(f"the slowest TLS handshake with a client took {s(self.slowest)}")
         return tuple(found)
-
-
-def summed(found: Iterable[Connection]) -> Handshakes:
-    """All of them together."""
-    handshakes = Handshakes()
-    for connection in found:
-        handshakes.add(connection)
-    return handshakes

@@ -68,7 +68,10 @@ _LONGEST_PATH: Final = 120
 
 @lru_cache(maxsize=8192)
 def normalised(path: str) -> str:
-    """`path` with {id} in place of numbers, UUIDs and the like, cut where it is very long."""
+    """`path` with {id} in place of numbers, UUIDs and the like, cut where it is very long.
+
+    For people, who want to know "v2" and "report" again: `context.seen.shape_of` is coarser, for the judge.
+    """
     told = _ID.sub("{id}", path[: 4 * _LONGEST_PATH])
     return told if len(told) <= _LONGEST_PATH else told[: _LONGEST_PATH - 1] + "…"
 

@@ -22,15 +22,13 @@ from keepalign.machines.error_pages import error_page, http_date, pads_for
 from keepalign.machines.forwarding import host_header, logged_host, request_to_target, trace_id
 from keepalign.machines.http1 import (
     AMBIGUOUS,
-    RESPONSE_HEAD_LIMIT,
     TIERS,
     RequestHead,
-    ResponseHead,
     head_end,
     over_limit,
     parse_request,
-    parse_response,
 )
+from keepalign.machines.http1_response import RESPONSE_HEAD_LIMIT, ResponseHead, parse_response
 from keepalign.model.trace import BalancerRecord, Ending
 from keepalign.units import Duration
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from keepalign.machines.http1 import RequestHead, ResponseHead
+from keepalign.machines.http1 import RequestHead
+from keepalign.machines.http1_response import ResponseHead
 
 CHUNK_LINE_LIMIT: Final = 4 * 1024
 """Ours: longest chunk-size or trailer line, and most bytes of trailers; no vendor states a limit."""

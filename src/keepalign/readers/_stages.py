@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from keepalign.model.source import SourceText, Span
-from keepalign.readers.dockerfile import _instructions as instructions
+from keepalign.readers._dockerfile_lines import instructions
 
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)(?::?-([^}$]*))?\}|(\w+))")
 _PAIR: Final = re.compile(r"([A-Za-z_]\w*)=(\"[^\"]*\"|'[^']*'|\S*)")

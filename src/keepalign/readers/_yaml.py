@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, TypeAlias
 
@@ -160,6 +160,25 @@ def plain_data(node: Node | None) -> object:
             return node.value
         case None:
             return None
+
+
+def nearest(
+    at: Fields, path: Sequence[str], below: Callable[[Fields, str], Node | None]
+) -> tuple[Fields, Sequence[str]] | None:
+    """The innermost mapping on the way of `path` below `at`, and the keys that are missing from there on.
+
+    Args:
+        below: what stands below one key.
+    Returns: None where something else than a mapping is in the way.
+    """
+    for place, key in enumerate(path[:-1]):
+        inner = below(at, key)
+        if inner is None:
+            return at, path[place:]
+        if not isinstance(inner, Fields):
+            return None
+        at = inner
+    return at, path[-1:]
 
 
 def insertion(source: SourceText, fields: Fields, entry: str, unit: Unit = Unit.SECONDS) -> Site | None:

@@ -1,8 +1,7 @@
 """Dockerfile: what the image of the last stage runs.
 
-Read as BuildKit's parser does it: a line goes on behind the escape character (backslash, or what `# escape=`
-says), comment lines and empty lines inside such a line are dropped, heredoc bodies belong to their
-instruction, `["a", "b"]` is the exec form only when it is a JSON list of strings, else it is the shell form.
+As BuildKit reads it, `["a", "b"]` is the exec form only when it is a JSON list of strings, else it is the
+shell form.
 
 Of the rules for stages, one is easy to miss: ENTRYPOINT takes away a CMD that comes from the base image, not
 one of the same stage.
@@ -13,34 +12,23 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from keepalign.errors import ReadError
 from keepalign.model.source import SourceText, Span
+from keepalign.readers._dockerfile_lines import Instruction, instructions
 from keepalign.readers._fragments import DockerfileFragment
 from keepalign.readers._reader import CommandLine, CommandStyle, Note, Word
 from keepalign.readers._shell_words import BLANK, Stretch, Variable, WordScanner
 from keepalign.readers.shell import below, replacing, split, unwrap
 
-_DIRECTIVE: Final = re.compile(rb"#[ \t]*([A-Za-z][A-Za-z0-9]*)[ \t]*=[ \t]*(\S+)[ \t\r]*")
-_HEREDOC: Final = re.compile(rb"<<(-?)([\"']?)([A-Za-z_][A-Za-z0-9_.]*)\2")
 _FLAG: Final = re.compile(rb"--[a-z][a-z-]*(?:=\S*)?(?=\s|$)")
 _ABOUT: Final = (".dockerignore", ".md", ".txt", ".yaml", ".yml", ".json", ".py", ".go", ".sh", ".rb", ".ts")
 """Ends of names such as dockerfile.yml, a workflow that builds one."""
 _IGNORED: Final = ("HEALTHCHECK", "LABEL", "MAINTAINER", "RUN", "USER", "VOLUME")
 """Instructions that say nothing about what the container runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Instruction:
-    """One instruction. `rest` are the bytes behind the keyword, lines joined; heredoc bodies are left out."""
-
-    keyword: str
-    place: Span
-    rest: bytes
-    offsets: Sequence[int]
 
 
 @dataclass(slots=True)
@@ -123,68 +111,6 @@ class DockerfileReader:
         return _Reading(source, over).fragment(target)
 
 
-def _instructions(source: SourceText) -> Iterator[_Instruction]:
-    data = source.data
-    position = 3 if data.startswith(b"\xef\xbb\xbf") else 0
-    escape, in_head = b"\\", True
-    while position < len(data):
-        content = bytearray()
-        offsets: list[int] = []
-        joining = False
-        while position < len(data):
-            line_end = data.find(b"\n", position)
-            stop, after = (len(data), len(data)) if line_end == -1 else (line_end, line_end + 1)
-            line, at = data[position:stop], position
-            position = after
-            stripped = line.strip(b" \t\r")
-            if stripped.startswith(b"#") or (joining and not stripped):
-                directive = _DIRECTIVE.fullmatch(stripped) if in_head and not joining else None
-                in_head = directive is not None
-                if directive and directive[1].lower() == b"escape" and directive[2] in (b"\\", b"`"):
-                    escape = directive[2]
-                if joining:
-                    continue
-                break
-            in_head = False
-            tail = line.rstrip(b" \t\r")
-            # A doubled escape character at the end stands for itself.
-            joining = tail.endswith(escape) and not tail.endswith(escape * 2)
-            kept = tail[:-1] if joining else line.rstrip(b"\r")
-            content += kept
-            offsets.extend(range(at, at + len(kept)))
-            if not joining:
-                break
-        found = _instruction(source, bytes(content), offsets)
-        if found is None:
-            continue
-        if found.keyword in ("RUN", "COPY", "ADD"):
-            for heredoc in _HEREDOC.finditer(found.rest):
-                position = _behind_heredoc(data, position, heredoc[3], tabs=bool(heredoc[1]))
-        yield found
-
-
-def _behind_heredoc(data: bytes, position: int, delimiter: bytes, *, tabs: bool) -> int:
-    while position < len(data):
-        end = data.find(b"\n", position)
-        end = len(data) if end == -1 else end
-        line = data[position:end].rstrip(b"\r")
-        position = min(end + 1, len(data))
-        if (line.lstrip(b"\t") if tabs else line) == delimiter:
-            break
-    return position
-
-
-def _instruction(source: SourceText, content: bytes, offsets: Sequence[int]) -> _Instruction | None:
-    match = re.match(rb"\s*(\S+)\s*", content)
-    if match is None:
-        return None
-    end = len(content.rstrip(b" \t\r\n"))
-    start = min(match.end(), end)
-    keyword = match[1].decode("utf-8", "replace").upper()
-    place = source.span(offsets[match.start(1)], offsets[end - 1] + 1)
-    return _Instruction(keyword, place, content[start:end], offsets[start:end])
-
-
 class _Reading:
     def __init__(self, source: SourceText, over: Mapping[str, Variable]) -> None:
         self._source = source
@@ -195,7 +121,7 @@ class _Reading:
         self._stage: _Stage | None = None
 
     def fragment(self, target: str = "") -> DockerfileFragment:
-        for number, instruction in enumerate(_instructions(self._source)):
+        for number, instruction in enumerate(instructions(self._source)):
             self._instruction(number, instruction)
         stage = self._stages.get(target.lower(), self._stage)
         if stage is None:
@@ -216,7 +142,7 @@ class _Reading:
             notes=tuple(self._notes),
         )
 
-    def _instruction(self, number: int, given: _Instruction) -> None:
+    def _instruction(self, number: int, given: Instruction) -> None:
         if given.keyword == "FROM":
             self._from(given)
             return
@@ -263,7 +189,7 @@ class _Reading:
             case _:
                 pass
 
-    def _from(self, given: _Instruction) -> None:
+    def _from(self, given: Instruction) -> None:
         found = [w for w in self._words(given, self._globals) if not _written(given, w).startswith("--")]
         if not found:
             place = given.place
@@ -275,7 +201,7 @@ class _Reading:
         if len(found) > 2 and (found[1].text or "").lower() == "as" and found[2].text:
             self._stages[found[2].text.lower()] = self._stage
 
-    def _arg(self, given: _Instruction, into: dict[str, Variable], outer: Mapping[str, Variable]) -> None:
+    def _arg(self, given: Instruction, into: dict[str, Variable], outer: Mapping[str, Variable]) -> None:
         known = {**outer, **into}
         for name, value in self._pairs(given, known):
             if value is not None:
@@ -285,7 +211,7 @@ class _Reading:
             else:
                 into[name] = Variable(None, given.place, reason=f"${name} is given when the image is built")
 
-    def _env(self, given: _Instruction, stage: _Stage) -> None:
+    def _env(self, given: Instruction, stage: _Stage) -> None:
         pairs = self._pairs(given, stage.variables)
         if pairs and pairs[0][1] is None:
             # `ENV NAME the rest of the line`
@@ -305,7 +231,7 @@ class _Reading:
             return
         stage.environment |= {name: _variable(name, word) for name, word in pairs if word is not None}
 
-    def _pairs(self, given: _Instruction, variables: Mapping[str, Variable]) -> list[tuple[str, Word | None]]:
+    def _pairs(self, given: Instruction, variables: Mapping[str, Variable]) -> list[tuple[str, Word | None]]:
         """NAME=value, or NAME alone with None."""
         scan = self._scanner(given, variables)
         found: list[tuple[str, Word | None]] = []
@@ -319,24 +245,24 @@ class _Reading:
             found.append((name, _value(scan) if match[2] else None))
         return found
 
-    def _scanner(self, given: _Instruction, variables: Mapping[str, Variable]) -> WordScanner:
+    def _scanner(self, given: Instruction, variables: Mapping[str, Variable]) -> WordScanner:
         stretch = Stretch.joined(self._source, given.rest, given.offsets)
         return WordScanner(stretch, variables, complete=False)
 
-    def _words(self, given: _Instruction, variables: Mapping[str, Variable]) -> list[Word]:
+    def _words(self, given: Instruction, variables: Mapping[str, Variable]) -> list[Word]:
         scan = self._scanner(given, variables)
         found: list[Word] = []
         while _skip_blanks(scan):
             found.append(_value(scan))
         return found
 
-    def _text(self, given: _Instruction, variables: Mapping[str, Variable]) -> str:
+    def _text(self, given: Instruction, variables: Mapping[str, Variable]) -> str:
         """The first word; as written when it cannot be resolved."""
         found = self._words(given, variables)
         written = given.rest.decode("utf-8", "replace")
         return written if not found or found[0].text is None else found[0].text
 
-    def _copy(self, given: _Instruction, stage: _Stage) -> None:
+    def _copy(self, given: Instruction, stage: _Stage) -> None:
         rest, offsets = given.rest, given.offsets
         while flag := _FLAG.match(rest):
             if flag[0].startswith(b"--from="):
@@ -344,14 +270,14 @@ class _Reading:
             skipped = len(rest) - len(rest[flag.end() :].lstrip())
             rest, offsets = rest[skipped:], offsets[skipped:]
         listed = _json_words(self._source, rest, offsets)
-        bare = _Instruction(given.keyword, given.place, rest, offsets)
+        bare = Instruction(given.keyword, given.place, rest, offsets)
         found = listed if listed is not None else self._words(bare, stage.variables)
         texts = [w.text if w.text is not None else _written(bare, w) for w in found]
         texts = [t for t in texts if not t.startswith("<<")]
         if len(texts) > 1:
             stage.copies.append((tuple(texts[:-1]), texts[-1]))
 
-    def _command(self, given: _Instruction, stage: _Stage) -> tuple[CommandLine | None, bool]:
+    def _command(self, given: Instruction, stage: _Stage) -> tuple[CommandLine | None, bool]:
         """The words of CMD or ENTRYPOINT, and whether a shell runs them."""
         env = {**stage.environment, **self._over}
         listed = _json_words(self._source, given.rest, given.offsets)
@@ -390,7 +316,7 @@ def _variable(name: str, word: Word) -> Variable:
     return Variable(word.text, word.span, word.value_span, reason, word.via)
 
 
-def _written(given: _Instruction, word: Word) -> str:
+def _written(given: Instruction, word: Word) -> str:
     """The word as it stands in the instruction."""
     inside = [i for i, at in enumerate(given.offsets) if word.span.start <= at < word.span.end]
     raw = given.rest[inside[0] : inside[-1] + 1] if inside else b""

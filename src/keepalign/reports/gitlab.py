@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-import msgspec
-
 from keepalign.model.finding import Severity
 from keepalign.model.source import Span
+from keepalign.reports import _json
 from keepalign.reports.subject import Subject, in_file, primary
 
 _SEVERITIES: Final = {
@@ -61,4 +60,4 @@ def render(subject: Subject) -> bytes:
             text += f". Compared with: {'; '.join(others)}"
         fingerprint = subject.gate.fingerprints.get(finding, finding.cause)
         entries.append(entry(finding.cause, _SEVERITIES[finding.severity], text, where.span, fingerprint))
-    return msgspec.json.format(msgspec.json.encode(entries), indent=2) + b"\n"
+    return _json.written(entries)

@@ -13,6 +13,7 @@ import msgspec
 import keepalign
 from keepalign.model import page as model
 from keepalign.model.finding import Severity
+from keepalign.reports import _json
 from keepalign.reports.page import markdown
 
 VERSION: Final = 1
@@ -72,7 +73,7 @@ class Listing(msgspec.Struct, frozen=True):
 
 def render(page: model.Page) -> bytes:
     """One page as JSON text, indented, with its end of line."""
-    return _text(
+    return _json.written(
         Page(
             schema=VERSION,
             keepalign=keepalign.__version__,
@@ -90,14 +91,10 @@ def render(page: model.Page) -> bytes:
 def render_list(pages: Iterable[model.Page]) -> bytes:
     """The list of all pages, as render()."""
     entries = [Entry(page.name, _KIND[page.kind], page.title, page.group) for page in pages]
-    return _text(Listing(VERSION, keepalign.__version__, entries))
+    return _json.written(Listing(VERSION, keepalign.__version__, entries))
 
 
 def schema() -> bytes:
     """JSON Schema of what render() and render_list() write."""
     roots, components = msgspec.json.schema_components([Page, Listing])
-    return _text({"anyOf": roots, "$defs": components})
-
-
-def _text(value: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    return _json.written({"anyOf": roots, "$defs": components})

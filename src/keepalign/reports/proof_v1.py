@@ -13,6 +13,7 @@ import msgspec
 import keepalign
 from keepalign.model import proof as model
 from keepalign.model.checked import Change
+from keepalign.reports import _json
 
 VERSION: Final = 1
 
@@ -115,12 +116,12 @@ class Report(msgspec.Struct, frozen=True):
 
 def render(proof: model.Proof, changes: Sequence[Change] = ()) -> bytes:
     """The report in UTF-8, two spaces of indent, a line end at the end."""
-    return msgspec.json.format(msgspec.json.encode(report(proof, changes)), indent=2) + b"\n"
+    return _json.written(report(proof, changes))
 
 
 def schema() -> bytes:
     """JSON Schema of Report, in the form of render()."""
-    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Report)), indent=2) + b"\n"
+    return _json.schema_of(Report)
 
 
 def report(proof: model.Proof, changes: Sequence[Change] = ()) -> Report:

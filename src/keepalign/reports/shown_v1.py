@@ -12,6 +12,7 @@ import msgspec
 
 import keepalign
 from keepalign.model import shown as model
+from keepalign.reports import _json
 
 VERSION: Final = 1
 
@@ -62,13 +63,12 @@ class Report(msgspec.Struct, frozen=True):
 
 def render(shown: Sequence[model.Shown]) -> bytes:
     """The document, indented, with an end of line."""
-    report = Report(keepalign.__version__, [_scenario(one) for one in shown])
-    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+    return _json.written(Report(keepalign.__version__, [_scenario(one) for one in shown]))
 
 
 def schema() -> bytes:
     """JSON Schema of Report, in the form of render()."""
-    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(Report)), indent=2) + b"\n"
+    return _json.schema_of(Report)
 
 
 def _scenario(shown: model.Shown) -> Scenario:

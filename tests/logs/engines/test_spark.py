@@ -32,6 +32,7 @@ from tests.logs.engines.samples import (
 from keepalign.errors import ReadError, UsageError
 from keepalign.logs.engines import duckdb as duckdb_engine
 from keepalign.logs.engines import spark as engine
+from keepalign.logs.engines._spark_session import session as session_on
 from keepalign.logs.inquiry import Inquiry, inquire
 from keepalign.logs.wanted import Wanted
 from keepalign.units import Instant
@@ -61,7 +62,7 @@ def session() -> Iterator[SparkSession]:
         pytest.skip(f"missing: {missing}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYSPARK_SUBMIT_ARGS", f"{OPTIONS} pyspark-shell")
-        made = engine.session("local[1]")
+        made = session_on("local[1]")
         yield made
         made.stop()
 
@@ -161,7 +162,7 @@ def test_missing_java_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PATH", "/nonexistent")
     monkeypatch.setenv("JAVA_HOME", "/nonexistent")
     with pytest.raises(UsageError) as found:
-        engine.session()
+        session_on()
     assert "Java" in found.value.message
     assert "openjdk-17" in found.value.hint
 

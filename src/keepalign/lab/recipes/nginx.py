@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Final
 
 from keepalign.errors import LabError
-from keepalign.join.containers import Program
 from keepalign.join.nginx import hop, pooling
+from keepalign.join.program import Program
 from keepalign.lab.recipes import Launch, difference, search_path
 from keepalign.lab.recipes._nginx_backends import backends, everything, upstreams
 from keepalign.lab.recipes._nginx_edits import PID_FILE, Nginx, Rewriter, line_shifts

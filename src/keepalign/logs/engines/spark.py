@@ -11,23 +11,18 @@ need keepalign, pandas and pyarrow. One window's rows (an hour of a target group
 
 from __future__ import annotations
 
-import os
 import pickle
-import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from keepalign.errors import ReadError, UsageError
+from keepalign.errors import ReadError
 from keepalign.logs import alb, sql
 from keepalign.logs.blocks import LONGEST
 from keepalign.logs.engines import Judgement
 from keepalign.logs.engines._lines import ODD, USUAL, Told, add_counts, alb_lines, brief, span_over, told
+from keepalign.logs.engines._spark_session import session, translated
 from keepalign.logs.engines.local import whole
 from keepalign.logs.judge import judge
 from keepalign.logs.objects import REJECTS_SHOWN, Kind, Scanned, kind_by_name
@@ -75,51 +70,6 @@ FROM tally JOIN shown USING (elb, target)
 """Counters of every window, as `parts.counters` puts them together."""
 
 
-def session(master: str = "") -> SparkSession:
-    """The session that is running (spark-submit, Databricks, Glue), or else one on `master`.
-
-    Args:
-        master: of Spark; empty: all cores of this machine.
-    Raises: UsageError: PySpark or Java is missing, or the session cannot start.
-    """
-    try:
-        from pyspark.errors import PySparkException
-        from pyspark.sql import SparkSession
-    except ImportError as error:
-        hint = "pip install 'keepalign[spark]', and Java 17"
-        raise UsageError("--engine spark needs PySpark", hint=hint) from error
-    running = SparkSession.getActiveSession()
-    if running is not None:
-        return running
-    home = os.environ.get("JAVA_HOME", "")
-    if not (home and Path(home, "bin", "java").exists()) and shutil.which("java") is None:
-        hint = "install Java 17 (Debian: apt-get install openjdk-17-jre-headless), or set JAVA_HOME to it"
-        raise UsageError("--engine spark needs Java, and there is none", hint=hint)
-    builder = SparkSession.builder.appName("keepalign").master(master or "local[*]")
-    here = not master or master.startswith("local")
-    if here:
-        # Nothing of it should be heard beyond this machine.
-        builder = (
-            builder.config("spark.ui.enabled", "false")
-            .config("spark.driver.bindAddress", "127.0.0.1")
-            .config("spark.driver.host", "127.0.0.1")
-            .config("spark.sql.shuffle.partitions", "8")
-            .config("spark.ui.showConsoleProgress", "false")
-            # Nothing is put there, but the folder is made.
-            .config("spark.sql.warehouse.dir", str(Path(gettempdir(), "keepalign-spark")))
-        )
-    try:
-        made = builder.getOrCreate()
-        if here:
-            # Not the first python3 of PATH: this one has keepalign.
-            made.sparkContext.pythonExec = sys.executable
-            made.sparkContext.setLogLevel("ERROR")
-        return made
-    except (PySparkException, RuntimeError, OSError) as error:
-        hint = "PySpark 4 needs Java 17 or later: is JAVA_HOME set to it?"
-        raise UsageError(f"Spark does not start: {_first_line(error)}", hint=hint) from error
-
-
 def run(
     paths: Sequence[str],
     evidence: Evidence,
@@ -140,7 +90,7 @@ def run(
     Raises: UsageError: as `session`. ReadError: the logs cannot be read, or one is damaged.
     """
     used = spark if spark is not None else session(master)
-    with _translated(paths):
+    with translated(paths):
         names = _names(used, paths)
         if not names:
             raise ReadError("no access log is there", file=", ".join(paths)[:200])
@@ -323,7 +273,7 @@ class _Run:
 
     def _collected(self, judged: DataFrame) -> Iterator[Judged]:
         try:
-            with _translated(list(self._names)):
+            with translated(list(self._names)):
                 for row in judged.orderBy(*_KEY, "place").toLocalIterator(prefetchPartitions=True):
                     # Written by our own executors a moment ago.
                     yield from pickle.loads(row["packet"])
@@ -376,22 +326,3 @@ def _counters(counts: Any) -> dict[CounterKey, int]:
 
 def _status(text: str | None) -> int | None:
     return None if text in (None, "", "-") else int(text)
-
-
-@contextmanager
-def _translated(paths: Sequence[str]) -> Iterator[None]:
-    """What Spark raises leaves as an error of ours."""
-    from py4j.protocol import Py4JError  # type: ignore[import-untyped] # it has none
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (PySparkException, Py4JError) as error:
-        hint = "damaged gzip? `keepalign diagnose FILE` reads what is left; no access? see Spark's own log"
-        if "No FileSystem for scheme" in str(error):
-            hint = "plain Spark reads S3 as s3a://…, with --packages org.apache.hadoop:hadoop-aws"
-        raise ReadError(f"Spark: {_first_line(error)}", file=", ".join(paths)[:200], hint=hint) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -12,7 +12,7 @@ from typing import Final
 from keepalign.model.setting import Explicit, Unknown, Unlimited
 from keepalign.model.source import Origin, OriginKind, Site, SourceText, Step
 from keepalign.readers._reader import Absent, Read
-from keepalign.readers._yaml import Fields, Items, Node, Scalar, insertion
+from keepalign.readers._yaml import Fields, Items, Node, Scalar, insertion, nearest
 from keepalign.units import Duration
 
 _DURATION: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{0,9}))?s", re.ASCII)
@@ -102,17 +102,10 @@ class Values:
 
     def site(self, at: Fields | None, path: Sequence[str]) -> Site | None:
         """Where the value below `path` could be written: as much of the path as is missing goes with it."""
-        if at is None:
+        found = nearest(at, path, below) if at is not None else None
+        if found is None:
             return None
-        missing = list(path)
-        while len(missing) > 1:
-            inner = below(at, missing[0])
-            if inner is None:
-                break
-            if not isinstance(inner, Fields):
-                return None
-            at = inner
-            missing.pop(0)
+        at, missing = found
         source = self._sources.get(at.span.file)
         if source is None:
             return None

@@ -19,6 +19,7 @@ from keepalign.model.source import SourceText, Span
 from keepalign.readers._reader import Note
 from keepalign.readers._yaml import Fields, Items, Node, Scalar, read_documents
 from keepalign.readers.kubernetes._generators import generated
+from keepalign.readers.kubernetes._patching import Patches
 from keepalign.readers.kubernetes._renaming import (
     Resource,
     annotated,
@@ -29,8 +30,7 @@ from keepalign.readers.kubernetes._renaming import (
     with_replicas,
 )
 from keepalign.readers.kubernetes.fragment import Document
-from keepalign.readers.kubernetes.layers import Layers, entries_of, inner_documents, with_entry
-from keepalign.readers.kubernetes.patches import Unfit, merged, operated
+from keepalign.readers.kubernetes.layers import Layers, inner_documents, texts_of
 
 NAMES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _DEEPEST: Final = 20
@@ -41,14 +41,11 @@ _BUDGET: Final = 100_000
 """Objects that all kustomizations of a tree may make on the way; more are no configuration."""
 _WORK: Final = 2_000_000
 """Entries of one kustomization, times the objects that each of them may change."""
-_OPERATIONS: Final = 1_000
-"""Of one JSON patch."""
 _LISTS: Final = (
     "patches", "patchesStrategicMerge", "patchesJson6902", "configMapGenerator", "images", "replicas",
     "labels",
 )  # fmt: skip
 _REMOTE: Final = re.compile(r"://|^git@|^github\.com[/:]|[?&]ref=")
-_OWN_GROUPS: Final = re.compile(r"|apps|batch|autoscaling|policy|extensions|[a-z.]+\.k8s\.io")
 _NOT_FOLLOWED: Final = (
     "replacements", "vars", "transformers", "generators", "helmCharts", "helmChartInflationGenerator",
 )  # fmt: skip
@@ -103,6 +100,7 @@ class _Builder:
         self._built: dict[str, list[Resource]] = {}
         self._read: dict[str, tuple[Node, ...]] = {}
         self._budget = _BUDGET
+        self._patches = Patches(self._note)
         self._all: dict[str, Fields] = {}
         for folder, file in sorted(files.items()):
             nodes = [node for node in self._documents(file, None) if isinstance(node, Fields)]
@@ -180,14 +178,14 @@ class _Builder:
         if prefix or suffix:
             resources = renamed(resources, prefix, suffix)
         if (labels := node.fields("commonLabels")) is not None:
-            resources = labelled(resources, _texts(labels), selectors=True, templates=True)
+            resources = labelled(resources, texts_of(labels), selectors=True, templates=True)
         for one in _fields(node, "labels"):
             pairs = one.fields("pairs")
             selectors, templates = (_is_true(one, key) for key in ("includeSelectors", "includeTemplates"))
             if pairs is not None:
-                resources = labelled(resources, _texts(pairs), selectors=selectors, templates=templates)
+                resources = labelled(resources, texts_of(pairs), selectors=selectors, templates=templates)
         if (annotations := node.fields("commonAnnotations")) is not None:
-            resources = annotated(resources, _texts(annotations))
+            resources = annotated(resources, texts_of(annotations))
         for one in _fields(node, "patchesJson6902"):
             resources = self._patch(folder, resources, one)
         for one in _fields(node, "replicas"):
@@ -278,97 +276,12 @@ class _Builder:
             nodes = self._documents(file, written)
         for node in nodes:
             if isinstance(node, Items):
-                resources = self._json(resources, node, target)
+                resources = self._patches.operations(resources, node, target)
             elif isinstance(node, Fields) and node.get("op") is not None and node.get("kind") is None:
-                resources = self._json(resources, Items((node,), node.span), target)
+                resources = self._patches.operations(resources, Items((node,), node.span), target)
             elif isinstance(node, Fields):
-                resources = self._strategic(resources, node, target)
+                resources = self._patches.strategic(resources, node, target)
         return resources
-
-    def _strategic(self, resources: list[Resource], patch: Fields, target: Fields | None) -> list[Resource]:
-        name, kind = patch.text("metadata", "name") or "", patch.text("kind")
-        group = (patch.text("apiVersion") or "").rpartition("/")[0]
-        namespace = patch.text("metadata", "namespace")
-
-        def meant(one: Resource) -> bool:
-            if target is not None:
-                return self._matches(target, one)
-            if namespace is not None and namespace != one.namespace:
-                return False
-            return name in one.names and one.kind == kind and one.group == group
-
-        found: list[Resource] = []
-        hits = 0
-        for one in resources:
-            if not meant(one):
-                found.append(one)
-                continue
-            hits += 1
-            schema = _OWN_GROUPS.fullmatch(one.group) is not None
-            node = merged(one.node, patch, schema=schema)
-            if isinstance(node, Fields):
-                # A patch of many objects says nothing of their names.
-                found.append(replace(one, node=_called(node, one.node)))
-        if not hits:
-            self._note(
-                patch.span, f"this patch changes nothing: there is no {kind or 'object'} {name}".rstrip()
-            )
-        return found
-
-    def _json(self, resources: list[Resource], operations: Items, target: Fields | None) -> list[Resource]:
-        missing = "it has no target" if target is None else ""
-        if len(operations.items) > _OPERATIONS:
-            missing = f"it has more than {_OPERATIONS} operations"
-        if target is None or missing:
-            self._note(operations.span, f"this patch was not used: {missing}")
-            return resources
-        found: list[Resource] = []
-        hits = 0
-        for one in resources:
-            if self._matches(target, one):
-                hits += 1
-                node = one.node
-                try:
-                    for operation in operations.items:
-                        if isinstance(operation, Fields):
-                            node = operated(node, operation)
-                except Unfit as why:
-                    self._note(
-                        operations.span, f"this patch of {one.kind} {one.names[-1]} was not used: {why}"
-                    )
-                    node = one.node
-                one = replace(one, node=node)
-            found.append(one)
-        if not hits:
-            self._note(target.span, "this patch changes nothing: no object is like its target")
-        return found
-
-    def _matches(self, target: Fields, one: Resource) -> bool:
-        version = (one.node.text("apiVersion") or "").rpartition("/")[2]
-        for key, texts in (
-            ("group", (one.group,)), ("version", (version,)), ("kind", (one.kind,)), ("name", one.names),
-            ("namespace", (one.namespace,)),
-        ):  # fmt: skip
-            wanted = target.scalar(key)
-            if wanted is None or not wanted.text:
-                continue
-            if (fits := _fits(wanted.text, texts)) is None:
-                self._note(
-                    wanted.span, f"this patch was not used: the pattern {wanted.text!r} is not followed"
-                )
-            if not fits:
-                return False
-        for key, field in (("labelSelector", "labels"), ("annotationSelector", "annotations")):
-            wanted = target.scalar(key)
-            if wanted is None:
-                continue
-            if (fits := _selects(wanted.text, one.node.fields("metadata", field))) is None:
-                self._note(
-                    wanted.span, f"this patch was not used: the selector {wanted.text!r} is not followed"
-                )
-            if not fits:
-                return False
-        return True
 
     # Generators
 
@@ -390,24 +303,6 @@ class _Builder:
         return resources
 
 
-def _in(node: Fields, outer: str, name: str, value: Node) -> Fields:
-    inner = node.fields(outer)
-    if inner is None:
-        return node
-    return with_entry(node, outer, with_entry(inner, name, value, value.span), value.span)
-
-
-def _called(node: Fields, before: Fields) -> Fields:
-    """With the kind and the name that the object had."""
-    for name in ("apiVersion", "kind"):
-        if (old := before.get(name)) is not None:
-            node = with_entry(node, name, old, old.span)
-    for name in ("name", "namespace"):
-        if (old := before.get("metadata", name)) is not None:
-            node = _in(node, "metadata", name, old)
-    return node
-
-
 def _taken_apart(node: Node) -> Iterator[Fields]:
     if isinstance(node, Fields) and (node.text("kind") or "").endswith("List") and node.items("items"):
         yield from (one for one in node.items("items") if isinstance(one, Fields))
@@ -423,10 +318,6 @@ def _fields(node: Fields, field: str) -> list[Fields]:
     return [one for one in node.items(field) if isinstance(one, Fields)]
 
 
-def _texts(fields: Fields) -> dict[str, Scalar]:
-    return {name: one for name, (_, one) in entries_of(fields).items() if isinstance(one, Scalar)}
-
-
 def _is_true(fields: Fields, name: str) -> bool:
     one = fields.scalar(name)
     return one is not None and one.value is True
@@ -435,46 +326,3 @@ def _is_true(fields: Fields, name: str) -> bool:
 def _shown(entry: Scalar) -> str:
     # The address of a private repository may hold a token.
     return re.sub(r"//[^/@]*@", "//", entry.text.splitlines()[0])[:120] if entry.text.strip() else "an entry"
-
-
-def _fits(pattern: str, texts: Sequence[str]) -> bool | None:
-    """Whether a regular expression as people write them fits one of `texts`; None for others.
-
-    Only alternatives of literal text with `.*` between: an expression of somebody else's could take for ever.
-    """
-    if pattern.startswith("(") and pattern.endswith(")") and pattern.count("(") == 1:
-        pattern = pattern[1:-1]
-    for one in pattern.removeprefix("^").removesuffix("$").split("|"):
-        pieces = one.split(".*")
-        if any(set(piece) & set("\\^$+*?()[]{}") for piece in pieces):
-            return None
-        if any(_like(text, pieces) for text in texts):
-            return True
-    return False
-
-
-def _like(text: str, pieces: Sequence[str]) -> bool:
-    """Whether `text` is made of `pieces` with anything between."""
-    if len(pieces) == 1:
-        return text == pieces[0]
-    at, end = len(pieces[0]), len(text) - len(pieces[-1])
-    if at > end or not text.startswith(pieces[0]) or not text.endswith(pieces[-1]):
-        return False
-    for piece in pieces[1:-1]:
-        found = text.find(piece, at, end)
-        if found == -1:
-            return False
-        at = found + len(piece)
-    return True
-
-
-def _selects(selector: str, fields: Fields | None) -> bool | None:
-    """Whether labels fit a selector of equalities; None for other selectors."""
-    labels = _texts(fields) if fields is not None else {}
-    for one in filter(None, (part.strip() for part in selector.split(","))):
-        if set(one) & set("()! "):
-            return None
-        key, equals, value = one.partition("=")
-        if key not in labels or (equals and labels[key].text != value.removeprefix("=")):
-            return False
-    return True

@@ -151,3 +151,8 @@ def below(node: Node, path: tuple[str, ...]) -> Iterator[Node]:
             yield from below(item, path[1:])
     elif isinstance(node, Fields) and (inner := node.get(path[0])) is not None:
         yield from below(inner, path[1:])
+
+
+def texts_of(fields: Fields) -> dict[str, Scalar]:
+    """The entries of a mapping that are no mappings or lists themselves."""
+    return {name: one for name, (_, one) in entries_of(fields).items() if isinstance(one, Scalar)}

@@ -6,16 +6,19 @@ variable and local on the way, the literal that writes it, and where another val
     syntax      HCL text to a body; finds syntax errors
     json_syntax the same from `*.tf.json`
     convert     tree-sitter's tree to our structure and nodes, with the grammar's liberties put right
+                (convert_templates: its templates; tree_text: bytes and places of its nodes)
     structure   bodies of arguments and blocks
     nodes       the nodes of expressions
     templates   escapes and the indentation of heredocs
     files       the files of a folder, override files merged, variables given in files
+    project     what all modules of one reading share
     module      variables, locals, resources, outputs, child modules
     known_modules   modules of the registry that many call, by tables of their arguments
     relocation  what was read through them, with places of the caller's files
     instances   what `count` and `for_each` make
-    evaluator   expressions to Values, on demand
-    values      Value: known, null, or unknown with a reason, and its trail
+    evaluator   expressions to Values, on demand; rendering: its templates
+    values      Value: known, null, or unknown with a reason
+    trails      the way a Value took: passed on, reached into, computed
     choosing, functions, formatting, operators, types    what the evaluator knows how to compute
     jsontext, yamltext    texts that `jsondecode`, `yamldecode` and container definitions are
     blocks      arguments and nested blocks of one resource instance, `dynamic` expanded
@@ -33,7 +36,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from keepalign.readers._aws import AwsFragment
-from keepalign.readers.terraform.module import Project
+from keepalign.readers.terraform.module import root_module
+from keepalign.readers.terraform.project import Project
 from keepalign.readers.terraform.resources import read_resources
 
 __all__ = ["read_module"]
@@ -53,4 +57,4 @@ def read_module(
 
     Raises: ReadError: the first file that is not UTF-8, no valid HCL, or nested beyond reason.
     """
-    return read_resources(Project(loader).root(files, folder))
+    return read_resources(root_module(Project(loader), files, folder))

@@ -9,7 +9,6 @@ from typing import Protocol
 from keepalign.model.setting import Unknown
 from keepalign.model.source import Origin, OriginKind, Span, Step
 from keepalign.readers._reader import Read
-from keepalign.readers.terraform.evaluator import Scope
 from keepalign.readers.terraform.instances import Instance, each_keys
 from keepalign.readers.terraform.module import Module
 from keepalign.readers.terraform.nodes import Name
@@ -19,6 +18,7 @@ from keepalign.readers.terraform.values import (
     Fields,
     Items,
     Reference,
+    Scope,
     Stop,
     Unresolved,
     Value,

@@ -8,13 +8,13 @@ from typing import Final, TypeAlias
 
 from keepalign.readers.terraform import jsontext, yamltext
 from keepalign.readers.terraform.sites import element_site
+from keepalign.readers.terraform.trails import inside
 from keepalign.readers.terraform.values import (
     Items,
     Reference,
     Value,
     bool_of,
     fields_of,
-    inside,
     items_of,
     known,
     number_of,

@@ -3,7 +3,6 @@
 The grammar is made for editors, so it forgives and simplifies where an evaluator must not. Put right here:
 
 - `a ? b : c ? d : e` comes as `(a ? b : c) ? d : e`; HCL's conditional is right-associative.
-- White space beside an interpolation is left out of the tree; all template text is cut from the bytes.
 - Indexes behind `x.*.y` belong to the whole result in HCL, not to each element.
 - Two arguments on one line, and one argument written twice, are accepted; Terraform refuses them.
 
@@ -13,10 +12,10 @@ Bodies are converted at once, expressions when they are asked for: only a few fe
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
-from keepalign.errors import ReadError
 from keepalign.model.source import SourceText
+from keepalign.readers.terraform.convert_templates import Templates
 from keepalign.readers.terraform.nodes import (
     SPLAT_ITEM,
     Attr,
@@ -25,16 +24,12 @@ from keepalign.readers.terraform.nodes import (
     Conditional,
     Expr,
     ForExpr,
-    ForPart,
-    IfPart,
     Index,
-    Interpolation,
     Literal,
     Name,
     ObjectExpr,
     ObjectItem,
     Paren,
-    Part,
     Splat,
     Template,
     TextPart,
@@ -42,7 +37,7 @@ from keepalign.readers.terraform.nodes import (
     Unary,
 )  # fmt: skip
 from keepalign.readers.terraform.structure import Attribute, Block, Body
-from keepalign.readers.terraform.templates import dedent, unescape
+from keepalign.readers.terraform.tree_text import TreeText
 
 if TYPE_CHECKING:
     from tree_sitter import Node as TreeNode
@@ -52,36 +47,15 @@ if TYPE_CHECKING:
 MAX_EXPRESSION_DEPTH: Final = 60
 MAX_BLOCK_DEPTH: Final = 30
 
-
 _WRAPPERS: Final = frozenset({"literal_value", "template_expr", "collection_value", "for_expr", "operation"})
 
 
-class Converter:
-    """Tree nodes of one file to ours. `shift`: how many bytes were put before the file's own."""
+class Converter(TreeText):
+    """Tree nodes of one file to ours."""
 
     def __init__(self, source: SourceText, data: bytes, shift: int = 0) -> None:
-        self.source = source
-        self.data = data
-        self.shift = shift
-
-    def _at(self, node: TreeNode) -> tuple[SourceText, int, int]:
-        return (self.source, node.start_byte - self.shift, node.end_byte - self.shift)
-
-    def _raw(self, node: TreeNode) -> bytes:
-        # From the unmasked bytes: see _TOLERATED.
-        return self.data[node.start_byte : node.end_byte]
-
-    def _text(self, node: TreeNode) -> str:
-        return self._raw(node).decode("utf-8", "replace")
-
-    def trimmed(self, node: TreeNode) -> tuple[int, int]:
-        """First and last byte of an expression; a heredoc's tree can end with the line end behind it."""
-        raw = self._raw(node)
-        return node.start_byte - self.shift, node.start_byte - self.shift + len(raw.rstrip())
-
-    def fail(self, at: int, message: str, hint: str = "") -> NoReturn:
-        place = self.source.span(at, at)
-        raise ReadError(message, file=self.source.file, line=place.line, column=place.column, hint=hint)
+        super().__init__(source, data, shift)
+        self._templates = Templates(self, self.expr)
 
     # Structure
 
@@ -119,7 +93,7 @@ class Converter:
         name, *_, expr = [child for child in node.named_children if child.type != "comment"]
         return Attribute(
             self.source,
-            self._text(name),
+            self.text(name),
             node.start_byte - self.shift,
             self.trimmed(expr),
             lambda: self.expr(expr),
@@ -131,9 +105,9 @@ class Converter:
         open_end = node.end_byte
         for child in node.named_children:
             if child.type == "identifier":
-                words.append(self._text(child))
+                words.append(self.text(child))
             elif child.type == "string_lit":
-                words.append(self._text(child)[1:-1])
+                words.append(self.text(child)[1:-1])
             elif child.type == "block_start":
                 open_end = child.end_byte
             elif child.type == "body":
@@ -164,16 +138,16 @@ class Converter:
                 return self._literal(node)
             case "string_lit" | "quoted_template":
                 inner = (children[0].end_byte, children[-1].start_byte)
-                self._check_lines(children[1:-1], *inner)
-                parts = self._parts(children[1:-1], *inner, depth, quoted=True)
+                self._templates.check_lines(children[1:-1], *inner)
+                parts = self._templates.parts(children[1:-1], *inner, depth, quoted=True)
                 return Template(
-                    *self._at(node), parts=parts, inner=(inner[0] - self.shift, inner[1] - self.shift)
+                    *self.at(node), parts=parts, inner=(inner[0] - self.shift, inner[1] - self.shift)
                 )
             case "heredoc_template":
-                return self._heredoc(node, children, depth)
+                return self._templates.heredoc(node, children, depth)
             case "tuple":
                 return TupleExpr(
-                    *self._at(node),
+                    *self.at(node),
                     items=tuple(self.expr(c, depth + 1) for c in children if c.type == "expression"),
                 )
             case "object":
@@ -185,7 +159,7 @@ class Converter:
                             other.start_byte - self.shift, "invalid HCL: a comma or line end is missing here"
                         )
                 return ObjectExpr(
-                    *self._at(node),
+                    *self.at(node),
                     items=tuple(self._object_item(c, depth) for c in elements if c.type == "object_elem"),
                 )
             case "for_tuple_expr" | "for_object_expr":
@@ -193,17 +167,17 @@ class Converter:
             case "function_call":
                 return self._call(node, children, depth)
             case "variable_expr" | "identifier":
-                return Name(*self._at(node), name=self._text(node))
+                return Name(*self.at(node), name=self.text(node))
             case "conditional":
                 return self._conditional(node, children, depth)
             case "unary_operation":
                 operand = self._operand(children[1:], depth)
-                return Unary(*self._at(node), operator=self._text(children[0]), operand=operand)
+                return Unary(*self.at(node), operator=self.text(children[0]), operand=operand)
             case "binary_operation":
                 middle = next(i for i, c in enumerate(children) if i > 0 and self._is_operator(c))
                 return Binary(
-                    *self._at(node),
-                    operator=self._text(children[middle]),
+                    *self.at(node),
+                    operator=self.text(children[middle]),
                     left=self._operand(children[:middle], depth),
                     right=self._operand(children[middle + 1 :], depth),
                 )
@@ -246,7 +220,7 @@ class Converter:
             at = (self.source, head.start, node.end_byte - self.shift)
             match node.type:
                 case "get_attr":
-                    head = Attr(*at, of=head, name=self._text(node.named_children[-1]))
+                    head = Attr(*at, of=head, name=self.text(node.named_children[-1]))
                 case "index":
                     head = Index(*at, of=head, key=self._index_key(node.children[0], depth))
                 case "splat":
@@ -257,7 +231,7 @@ class Converter:
 
     def _index_key(self, node: TreeNode, depth: int) -> Expr:
         if node.type == "legacy_index":
-            digits = self._raw(node)[1:].strip()
+            digits = self.raw(node)[1:].strip()
             start, end = node.end_byte - len(digits) - self.shift, node.end_byte - self.shift
             return Literal(self.source, start, end, value=self._number(digits, node))
         return self.expr(next(c for c in node.named_children if c.type != "comment"), depth + 1)
@@ -274,11 +248,11 @@ class Converter:
         return self._steps(splat, steps[inside:], depth)
 
     def _literal(self, node: TreeNode) -> Literal:
-        raw = self._raw(node)
+        raw = self.raw(node)
         value = {b"true": True, b"false": False, b"null": None}.get(raw, 0)
         if node.type == "numeric_lit":
-            return Literal(*self._at(node), value=self._number(raw, node))
-        return Literal(*self._at(node), value=value)
+            return Literal(*self.at(node), value=self._number(raw, node))
+        return Literal(*self.at(node), value=value)
 
     def _number(self, raw: bytes, node: TreeNode) -> int | float:
         text = raw.decode("ascii", "replace")
@@ -309,13 +283,13 @@ class Converter:
 
     def _for(self, node: TreeNode, children: list[TreeNode], depth: int) -> ForExpr:
         intro = next(c for c in children if c.type == "for_intro")
-        names = [self._text(c) for c in intro.children if c.type == "identifier"]
+        names = [self.text(c) for c in intro.children if c.type == "identifier"]
         collection = next(c for c in intro.children if c.type == "expression")
         results = [self.expr(c, depth + 1) for c in children if c.type == "expression"]
         condition = next((c for c in children if c.type == "for_cond"), None)
         is_object = node.type == "for_object_expr"
         return ForExpr(
-            *self._at(node),
+            *self.at(node),
             key=names[0] if len(names) > 1 else None,
             value=names[-1],
             collection=self.expr(collection, depth + 1),
@@ -331,8 +305,8 @@ class Converter:
         arguments = next((c for c in children if c.type == "function_arguments"), None)
         given = [] if arguments is None else arguments.children
         return Call(
-            *self._at(node),
-            name=self._text(children[0]),
+            *self.at(node),
+            name=self.text(children[0]),
             args=tuple(self.expr(c, depth + 1) for c in given if c.type == "expression"),
             expand=any(c.type == "ellipsis" for c in given),
         )
@@ -359,130 +333,3 @@ class Converter:
                 condition=self.expr(test, depth + 1), then=self.expr(then, depth + 1), otherwise=result,
             )  # fmt: skip
         return result
-
-    # Templates
-
-    def _heredoc(self, node: TreeNode, children: list[TreeNode], depth: int) -> Template:
-        words = [c for c in children if c.type == "heredoc_identifier"]
-        start = self.data.find(b"\n", words[0].end_byte) + 1
-        end = self.data.rfind(b"\n", 0, words[-1].start_byte) + 1
-        inside = children[children.index(words[0]) + 1 : children.index(words[-1])]
-        parts = self._parts(inside, start, max(start, end), depth, quoted=False)
-        if self._raw(children[0]).startswith(b"<<-"):
-            parts = dedent(parts)
-        return Template(
-            self.source,
-            node.start_byte - self.shift,
-            words[-1].end_byte - self.shift,
-            parts=parts,
-            inner=None,
-        )
-
-    def _parts(
-        self, nodes: list[TreeNode], start: int, end: int, depth: int, *, quoted: bool
-    ) -> tuple[Part, ...]:
-        """The parts between `start` and `end`; text is what no interpolation or directive covers."""
-        parts: list[Part] = []
-        trim_next = False
-        for node in nodes:
-            if node.type == "template_literal":
-                continue
-            raw = self._raw(node)
-            self._add_text(parts, start, node.start_byte, quoted, trim_next, raw[2:3] == b"~")
-            parts.append(self._part(node, depth, quoted=quoted))
-            trim_next = raw[-2:-1] == b"~"
-            start = node.end_byte
-        self._add_text(parts, start, end, quoted, trim_next, False)
-        return tuple(parts)
-
-    def _check_lines(self, nodes: list[TreeNode], start: int, end: int) -> None:
-        """Raises: ReadError: the text of a quoted string runs over the end of its line."""
-        edges = [
-            start,
-            *(edge for n in nodes if n.type != "template_literal" for edge in (n.start_byte, n.end_byte)),
-        ]
-        for first, last in zip(edges[::2], [*edges[1::2], end], strict=True):
-            if b"\n" in self.data[first:last]:
-                self.fail(
-                    start - 1 - self.shift,
-                    "invalid HCL: this quote is not closed on its line",
-                    hint="close it with another quote, or write a heredoc for a text of several lines",
-                )
-
-    def _add_text(
-        self, parts: list[Part], start: int, end: int, quoted: bool, trim_left: bool, trim_right: bool
-    ) -> None:
-        raw = self.data[start:end]
-        if trim_left:
-            start += len(raw) - len(raw.lstrip())
-            raw = raw.lstrip()
-        if trim_right:
-            raw = raw.rstrip()
-            end = start + len(raw)
-        if not raw:
-            return
-        written = raw.decode("utf-8", "replace")
-        try:
-            text = unescape(written, quoted=quoted)
-        except ValueError as error:
-            self.fail(start - self.shift, f"invalid HCL: {error}")
-        parts.append(
-            TextPart(self.source, start - self.shift, end - self.shift, value=text, verbatim=text == written)
-        )
-
-    def _part(self, node: TreeNode, depth: int, *, quoted: bool) -> Part:
-        if node.type == "template_directive":
-            node = node.named_children[0]
-        children = [c for c in node.children if c.type != "comment"]
-        match node.type:
-            case "template_interpolation":
-                expr = next((c for c in children if c.type == "expression"), None)
-                if expr is None:
-                    self.fail(
-                        node.start_byte - self.shift, "invalid HCL: an interpolation without an expression"
-                    )
-                return Interpolation(*self._at(node), expr=self.expr(expr, depth + 1))
-            case "template_if":
-                marks = [
-                    i for i, c in enumerate(children)
-                    if c.type in ("template_if_intro", "template_else_intro", "template_if_end")
-                ]  # fmt: skip
-                condition = next(c for c in children[marks[0]].children if c.type == "expression")
-                sections = [self._section(children, a, b, depth, quoted) for a, b in pairwise(marks)]
-                return IfPart(
-                    *self._at(node),
-                    condition=self.expr(condition, depth + 1),
-                    then=sections[0],
-                    otherwise=sections[1] if len(sections) > 1 else (),
-                )
-            case "template_for":
-                intro = children[0]
-                names = [self._text(c) for c in intro.children if c.type == "identifier"]
-                collection = next(c for c in intro.children if c.type == "expression")
-                return ForPart(
-                    *self._at(node),
-                    key=names[0] if len(names) > 1 else None,
-                    value=names[-1],
-                    collection=self.expr(collection, depth + 1),
-                    body=self._section(children, 0, len(children) - 1, depth, quoted),
-                )
-            case other:
-                self.fail(
-                    node.start_byte - self.shift, f"invalid HCL: {other.replace('_', ' ')} in a template"
-                )
-
-    def _section(
-        self, children: list[TreeNode], first: int, last: int, depth: int, quoted: bool
-    ) -> tuple[Part, ...]:
-        """The parts between the directive marks children[first] and children[last]."""
-        opening, closing = children[first], children[last]
-        inside = children[first + 1 : last]
-        start, end = opening.end_byte, closing.start_byte
-        # A strip marker of the directive trims the text beside it.
-        if self._raw(opening)[-2:-1] == b"~":
-            while start < end and self.data[start : start + 1].isspace():
-                start += 1
-        if self._raw(closing)[2:3] == b"~":
-            while end > start and self.data[end - 1 : end].isspace():
-                end -= 1
-        return self._parts(inside, start, end, depth + 1, quoted=quoted)

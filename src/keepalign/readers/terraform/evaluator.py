@@ -6,12 +6,11 @@ their reason. Work and depth are bounded, so that no input can keep keepalign bu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from keepalign.model.source import SourceText, Span, Step
-from keepalign.readers.terraform import syntax
 from keepalign.readers.terraform.choosing import CHOOSING
 from keepalign.readers.terraform.functions import COMPUTING
 from keepalign.readers.terraform.nodes import (
@@ -22,58 +21,44 @@ from keepalign.readers.terraform.nodes import (
     Conditional,
     Expr,
     ForExpr,
-    ForPart,
-    IfPart,
     Index,
-    Interpolation,
     Literal,
     Name,
     ObjectExpr,
     Paren,
-    Part,
     Splat,
     Template,
-    TextPart,
     TupleExpr,
     Unary,
 )
 from keepalign.readers.terraform.operators import apply_binary, apply_unary
+from keepalign.readers.terraform.rendering import Rendering
 from keepalign.readers.terraform.structure import QuotedText
+from keepalign.readers.terraform.trails import attribute, bound, computed, element, pairs, reached, through
 from keepalign.readers.terraform.values import (
     MAX_ITEMS,
-    MAX_TEXT,
     Data,
     Deferred,
     Fields,
     Items,
-    JsonText,
     Piece,
     Reference,
+    Scope,
     Stop,
     Unresolved,
     Value,
-    attribute,
     bool_of,
-    element,
-    fields_of,
-    inside,
     items_of,
-    json_text,
     refuse,
     stop,
     text_of,
-    through,
     unresolved_of,
 )
-
-Scope: TypeAlias = Mapping[str, Value]
-"""What names mean here beside the module's own: `each`, `count`, `path`, variables of a `for`."""
 
 # The modules of terraform-aws-modules/ecs, four deep, need 30; each level takes up to ten of Python's frames.
 MAX_DEPTH: Final = 64
 # The same need 2,000. This many take about three seconds.
 MAX_WORK: Final = 200_000
-MAX_PATTERN: Final = 4_000
 
 
 @dataclass(slots=True)
@@ -104,6 +89,7 @@ class Evaluator:
     def __init__(self, names: Names, budget: Budget) -> None:
         self._names = names
         self._budget = budget
+        self.rendering: Final = Rendering(self.evaluate)
 
     def evaluate(self, expr: Expr, scope: Scope) -> Value:
         """Never raises Stop. Raises: ReadError: a file that the expression reads is no valid template."""
@@ -126,14 +112,14 @@ class Evaluator:
                 literal = None if expr.value is None else expr.span
                 return Value(expr.value, (Step(expr.span, ""),), literal=literal)
             case Template():
-                return self._template(expr, scope)
+                return self.rendering.template(expr, scope)
             case Name():
                 return self._name(expr, scope)
             case Attr():
                 return self._attr(expr, scope)
             case Index():
                 found = element(self.evaluate(expr.of, scope), self.evaluate(expr.key, scope))
-                return _at(expr.span, found)
+                return reached(expr.span, found)
             case Splat():
                 return self._splat(expr, scope)
             case TupleExpr():
@@ -154,10 +140,10 @@ class Evaluator:
                 return through(expr.span, self.evaluate(expr.inner, scope))
             case Unary():
                 operand = self.evaluate(expr.operand, scope)
-                return _computed(expr.span, apply_unary(expr.operator, operand), [operand])
+                return computed(expr.span, apply_unary(expr.operator, operand), [operand])
             case Binary():
                 operands = [self.evaluate(expr.left, scope), self.evaluate(expr.right, scope)]
-                return _computed(expr.span, apply_binary(expr.operator, *operands), operands)
+                return computed(expr.span, apply_binary(expr.operator, *operands), operands)
 
     # References
 
@@ -197,7 +183,7 @@ class Evaluator:
             address = f"data.{of.name}.{expr.name}"
             data = Deferred(address, lambda name: _computed_attribute(address, name, expr.span), wild=True)
             return Value(data, (Step(expr.span, ""),))
-        return _at(expr.span, attribute(self.evaluate(of, scope), expr.name))
+        return reached(expr.span, attribute(self.evaluate(of, scope), expr.name))
 
     @staticmethod
     def _defined(expr: Expr, value: Value) -> Value:
@@ -211,7 +197,7 @@ class Evaluator:
             case None:
                 elements: Sequence[Value] = ()
             case Items(values):
-                elements = [_bound(of, value, f"[{i}]") for i, value in enumerate(values)]
+                elements = [bound(of, value, f"[{i}]") for i, value in enumerate(values)]
             case _:
                 elements = (of,)
         values = tuple([self.evaluate(expr.each, {**scope, SPLAT_ITEM: item}) for item in elements])
@@ -225,22 +211,12 @@ class Evaluator:
             fields[text_of(self.evaluate(item.key, scope))] = self.evaluate(item.value, scope)
         return Value(Fields(fields, expr), (Step(expr.span, ""),))
 
-    def _pairs(self, collection: Value) -> list[tuple[Value, Value]]:
-        """Keys and elements, as `for` walks them. Raises: Stop."""
-        trail = collection.trail[:1]
-        match collection.data:
-            case Items(values):
-                return [(Value(i, trail), _bound(collection, v, f"[{i}]")) for i, v in enumerate(values)]
-            case _:
-                fields = fields_of(collection).values
-                return [(Value(k, trail), _bound(collection, fields[k], f".{k}")) for k in sorted(fields)]
-
     def _for(self, expr: ForExpr, scope: Scope) -> Value:
         collection = self.evaluate(expr.collection, scope)
         items: list[Value] = []
         fields: dict[str, Value] = {}
         groups: dict[str, list[Value]] = {}
-        for key, value in self._pairs(collection):
+        for key, value in pairs(collection):
             inner = {**scope, expr.value: value}
             if expr.key is not None:
                 inner[expr.key] = key
@@ -289,14 +265,14 @@ class Evaluator:
             if name == "file":
                 return self._file(expr, args)
             if name == "templatefile":
-                return self._templatefile(expr, args)
+                return self.rendering.file(expr.span, self._source(args), args[1:])
             if name.startswith("keepalign::") and name in CHOOSING:
                 # Of what a known module hands on, only the caller's places tell anybody anything.
                 return CHOOSING[name](args)
             if name in CHOOSING:
                 return through(expr.span, CHOOSING[name](args))
             if name in COMPUTING:
-                return _computed(expr.span, COMPUTING[name](args), args)
+                return computed(expr.span, COMPUTING[name](args), args)
             stop(f"{name}() at {expr.span.place} is not evaluated")
         except Stop as stopped:
             found = stopped.unresolved
@@ -318,7 +294,7 @@ class Evaluator:
         data = operands[0].data
         if isinstance(data, Unresolved) and not data.error:
             stop(data.reason, refs=data.refs)
-        return _computed(expr.span, not _refused(operands[0]), [])
+        return computed(expr.span, not _refused(operands[0]), [])
 
     def _source(self, args: Sequence[Value]) -> SourceText:
         if not args:
@@ -332,100 +308,6 @@ class Evaluator:
         except UnicodeDecodeError:
             refuse(f"{source.file} is not UTF-8")
         return Value(text, (Step(expr.span, ""),), pieces=(Piece(text, source, 0, len(source.data)),))
-
-    def _templatefile(self, expr: Call, args: Sequence[Value]) -> Value:
-        source = self._source(args)
-        scope = fields_of(args[1]).values if len(args) > 1 else {}
-        parts = syntax.parse_template(source)
-        return self._text(expr.span, self._pieces(parts, scope), args[1:])
-
-    def rendered(self, template: Value, variables: Value | None) -> Value:
-        """What the data source template_file makes of both. Raises: ReadError; Stop: not known."""
-        text = text_of(template)
-        scope = fields_of(variables).values if variables is not None and variables.data is not None else {}
-        pieces = template.pieces
-        whole = pieces[0].source if len(pieces) == 1 and pieces[0].value is None else None
-        if whole is None or whole.data != text.encode():
-            # An inline text: where its pieces stand cannot be told.
-            nowhere = SourceText(template.place.file, b"")
-            parts = syntax.parse_template(SourceText(nowhere.file, text.encode()))
-            trail = template.trail[:1]
-            found = [
-                Piece(piece.text, nowhere, 0, 0, piece.value or Value(piece.text, trail))
-                for piece in self._pieces(parts, scope)
-            ]
-            return self._text(template.place, found, [])
-        return self._text(template.place, self._pieces(syntax.parse_template(whole), scope), [])
-
-    # Templates
-
-    def _template(self, expr: Template, scope: Scope) -> Value:
-        parts = expr.parts
-        if len(parts) == 1 and isinstance(parts[0], Interpolation):
-            return through(expr.span, self.evaluate(parts[0].expr, scope))
-        if all(isinstance(part, TextPart) for part in parts) and expr.inner is not None:
-            text = "".join(part.value for part in parts if isinstance(part, TextPart))
-            value = self._text(expr.span, self._pieces(parts, scope), [])
-            return replace(value, data=text, literal=expr.source.span(*expr.inner))
-        return self._text(expr.span, self._pieces(parts, scope), [])
-
-    def _pieces(self, parts: Sequence[Part], scope: Scope) -> list[Piece]:
-        pieces: list[Piece] = []
-        for part in parts:
-            at = (part.source, part.start, part.end)
-            match part:
-                case TextPart(value=text, verbatim=True):
-                    pieces.append(Piece(text, *at))
-                case TextPart(value=text):
-                    pieces.append(Piece(text, *at, Value(text, (Step(part.span, ""),))))
-                case Interpolation(expr=expr):
-                    value = self.evaluate(expr, scope)
-                    pieces.append(Piece(_piece_text(value), *at, value))
-                case IfPart():
-                    condition = self.evaluate(part.condition, scope)
-                    if (unresolved := unresolved_of(condition.data)) is not None:
-                        pieces.append(Piece(None, *at, Value(unresolved, (Step(part.span, ""),))))
-                    else:
-                        chosen = part.then if bool_of(condition) else part.otherwise
-                        pieces.extend(self._pieces(chosen, scope))
-                case ForPart():
-                    pieces.extend(self._for_pieces(part, scope))
-            if len(pieces) > MAX_ITEMS:
-                stop("a template of too many pieces")
-        return pieces
-
-    def _for_pieces(self, part: ForPart, scope: Scope) -> list[Piece]:
-        collection = self.evaluate(part.collection, scope)
-        if (unresolved := unresolved_of(collection.data)) is not None:
-            value = Value(unresolved, (Step(part.span, ""),))
-            return [Piece(None, part.source, part.start, part.end, value)]
-        pieces: list[Piece] = []
-        for key, value in self._pairs(collection):
-            inner = {**scope, part.value: value}
-            if part.key is not None:
-                inner[part.key] = key
-            pieces.extend(self._pieces(part.body, inner))
-            if len(pieces) > MAX_ITEMS:
-                stop("a template of too many pieces")
-        return pieces
-
-    def _text(self, use: Span, pieces: list[Piece], operands: Sequence[Value]) -> Value:
-        put_in = [piece.value for piece in pieces if piece.value is not None]
-        trail = _computed(use, None, [*put_in, *operands]).trail
-        if sum(len(piece.text or "") for piece in pieces) > MAX_TEXT:
-            stop(f"a text of more than {MAX_TEXT} characters")
-        unknown = [u for v in put_in if (u := _text_unresolved(v)) is not None]
-        if not unknown:
-            return Value("".join(piece.text or "" for piece in pieces), trail, pieces=tuple(pieces))
-        pattern = "".join(_pattern(piece) if piece.text is None else piece.text for piece in pieces)
-        refs = tuple(dict.fromkeys(ref for u in unknown for ref in u.refs))
-        if len(pattern) > MAX_PATTERN:
-            pattern = "*"
-        return Value(
-            Unresolved(unknown[0].reason, any(u.error for u in unknown), refs, pattern),
-            trail,
-            pieces=tuple(pieces),
-        )
 
 
 def _refused(value: Value) -> bool:
@@ -445,55 +327,6 @@ def _refused(value: Value) -> bool:
             case _:
                 pass
     return False
-
-
-def _piece_text(value: Value) -> str | None:
-    """What an interpolation of `value` puts in; None when that is not known."""
-    if isinstance(value.data, JsonText):
-        try:
-            return json_text(value.data)
-        except Stop:
-            return None
-    try:
-        return text_of(value)
-    except Stop:
-        return None
-
-
-def _pattern(piece: Piece) -> str:
-    unresolved = unresolved_of(piece.value.data) if piece.value is not None else None
-    return unresolved.pattern if unresolved is not None else "*"
-
-
-def _text_unresolved(value: Value) -> Unresolved | None:
-    """Why `value` cannot be put into a text; None when it can."""
-    try:
-        text_of(value)
-    except Stop as stopped:
-        return stopped.unresolved
-    return None
-
-
-def _at(use: Span, value: Value) -> Value:
-    """`value` reached by the reference at `use`."""
-    return replace(value, trail=(Step(use, ""), *value.trail[1:]))
-
-
-def _bound(collection: Value, value: Value, key: str) -> Value:
-    """An element for the name that stands for it: without the place where the collection is used."""
-    found = inside(collection, value, key)
-    return replace(found, trail=found.trail[1:]) if len(found.trail) > 1 else found
-
-
-def _computed(use: Span, data: Data, operands: Sequence[Value]) -> Value:
-    """A value that nobody wrote; its trail names what it was made from."""
-    steps: dict[Step, None] = {}
-    for operand in operands:
-        if not isinstance(operand.data, Items | Fields | JsonText):
-            steps.update(dict.fromkeys(operand.trail[1:]))
-        if len(steps) > 16:
-            break
-    return Value(data, (Step(use, ""), *steps))
 
 
 def _of_nothing(name: str) -> Value:

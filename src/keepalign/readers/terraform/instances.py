@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from keepalign.model.source import Step
-from keepalign.readers.terraform.evaluator import Scope
 from keepalign.readers.terraform.structure import Block
 from keepalign.readers.terraform.values import (
     Data,
     Deferred,
     Fields,
     Items,
+    Scope,
     Stop,
     Unresolved,
     Value,

@@ -5,101 +5,48 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from keepalign.model.source import SourceText, Span, Step
 from keepalign.readers._reader import Note
-from keepalign.readers.terraform.evaluator import Budget, Evaluator, Scope
-from keepalign.readers.terraform.files import ModuleFiles, given_variables, read_folder, read_known, shown
+from keepalign.readers.terraform.evaluator import Evaluator
+from keepalign.readers.terraform.files import ModuleFiles, given_variables, read_known, shown
 from keepalign.readers.terraform.instances import MAX_INSTANCES, Instance, collection, count_keys, each_keys
 from keepalign.readers.terraform.known_modules import KnownModule, NotKnown, apart, known_module
 from keepalign.readers.terraform.nodes import Template, TextPart
+from keepalign.readers.terraform.project import Call, Project
 from keepalign.readers.terraform.sites import argument_site
 from keepalign.readers.terraform.structure import Attribute, Block
+from keepalign.readers.terraform.trails import named
 from keepalign.readers.terraform.types import conform
 from keepalign.readers.terraform.values import (
     Data,
     Deferred,
     Fields,
     Reference,
+    Scope,
     Stop,
     Unresolved,
     Value,
     bool_of,
-    named,
     refuse,
     stop,
     unresolved_of,
 )
-
-Loader: TypeAlias = Callable[[str], Mapping[str, bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The call of a known module, by the file that describes the module for this call: `Project.calls`.
-
-    Args:
-        place: of the call in the caller's own files.
-        label: what the module is, for people.
-        source: address of the module's own defaults.
-    """
-
-    place: Span
-    label: str
-    source: str
-
 
 MAX_MODULES: Final = 300
 # Keys as people write them, each on a line of its own; comments are none.
 _KEY: Final = re.compile(r'^[ \t]*"?(\w+)"?[ \t]*[=:]', re.MULTILINE)
 
 
-@dataclass(slots=True)
-class Project:
-    """What all modules of one reading share.
-
-    `counts` tells, by address, of what modules and resources it is not known how many there are.
-    """
-
-    loader: Loader
-    budget: Budget = field(default_factory=Budget)
-    notes: dict[Note, None] = field(default_factory=dict)
-    counts: dict[str, Note] = field(default_factory=dict)
-    folders: dict[str, tuple[Mapping[str, bytes], ModuleFiles]] = field(default_factory=dict)
-    modules: int = 0
-    calls: dict[str, Call] = field(default_factory=dict)
-
-    def note(self, span: Span | None, text: str) -> None:
-        """Keep a note once, however often it is met."""
-        self.notes[Note(span, text)] = None
-
-    def folder(self, path: str) -> tuple[Mapping[str, bytes], ModuleFiles] | None:
-        """Files of a child module's folder; None when there is none. Raises: ReadError."""
-        if path not in self.folders:
-            try:
-                files = self.loader(path)
-            except (KeyError, OSError):
-                files = {}
-            if not any(name.endswith((".tf", ".tofu", ".tf.json")) for name in files):
-                return None
-            self.folders[path] = (files, self._read(files, path))
-        return self.folders[path]
-
-    def _read(self, files: Mapping[str, bytes], path: str) -> ModuleFiles:
-        module = read_folder(files, path)
-        for note in module.notes:
-            self.notes[note] = None
-        return module
-
-    def root(self, files: Mapping[str, bytes], folder: str) -> Module:
-        """The root module. Raises: ReadError."""
-        given = given_variables(files, folder)
-        module = Module(self, files, self._read(files, folder), prefix="", path=".", given=None)
-        module.tfvars = given
-        return module
+def root_module(project: Project, files: Mapping[str, bytes], folder: str) -> Module:
+    """The module that everything begins with. Raises: ReadError."""
+    given = given_variables(files, folder)
+    module = Module(project, files, project.read(files, folder), prefix="", path=".", given=None)
+    module.tfvars = given
+    return module
 
 
 class Module:
@@ -271,7 +218,7 @@ class Module:
             if text is None:
                 refuse(f"{address} has no template")
             given = None if variables is None else self.evaluate(variables, instance.scope)
-            return self.evaluator.rendered(self.evaluate(text, instance.scope), given)
+            return self.evaluator.rendering.rendered(self.evaluate(text, instance.scope), given)
 
         found = [
             (one, Deferred(self.prefix + one.address, partial(attribute, one), one.wild))

@@ -14,7 +14,7 @@ from keepalign.model.setting import Default, Explicit, Unknown
 from keepalign.model.source import Origin, OriginKind, Site, Span, Step
 from keepalign.readers._aws import AwsFragment
 from keepalign.readers._reader import Note
-from keepalign.readers.terraform.module import Call
+from keepalign.readers.terraform.project import Call
 
 _T = TypeVar("_T")
 

@@ -11,6 +11,7 @@ from keepalign.model.source import Origin, OriginKind, Site, SourceText, Step
 from keepalign.readers._reader import Absent, Read
 from keepalign.readers.terraform.nodes import ObjectExpr
 from keepalign.readers.terraform.structure import Block, QuotedText
+from keepalign.readers.terraform.trails import snippet
 from keepalign.readers.terraform.values import (
     Fields,
     JsonObject,
@@ -18,7 +19,6 @@ from keepalign.readers.terraform.values import (
     Value,
     number_of,
     number_text,
-    snippet,
     unresolved_of,
 )
 from keepalign.units import Duration

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
 from keepalign.model.source import Site, SourceText, Span, Step
@@ -144,6 +144,10 @@ class Value:
     def is_known(self) -> bool:
         """Whether the value itself is known; its elements may not be."""
         return not isinstance(self.data, Unresolved | Reference | Deferred)
+
+
+Scope: TypeAlias = Mapping[str, Value]
+"""What names mean in an expression beside the module's own: `each`, `count`, `path`, variables of a `for`."""
 
 
 class Stop(Exception):
@@ -302,104 +306,3 @@ def json_text(data: JsonText) -> str:
 
     text = json.dumps(plain(data.value), separators=(",", ":"), sort_keys=True, ensure_ascii=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-# Trails
-
-
-def snippet(text: str) -> str:
-    """`text` on one line, cut to a length that fits beside a file name."""
-    line = " ".join(text.split())
-    return line if len(line) <= 40 else line[:37] + "…"
-
-
-def named(value: Value, name: str) -> tuple[Step, ...]:
-    """The trail of `value` with its first place called `name`."""
-    return (Step(value.trail[0].span, name), *value.trail[1:])
-
-
-def through(use: Span, value: Value) -> Value:
-    """`value` as the outcome of the expression at `use`, which passes it on unchanged."""
-    if use == value.place:
-        return value
-    inner = value.trail[1:]
-    if not inner:
-        first = value.trail[0]
-        inner = (first if first.what else Step(first.span, _words(value)),)
-    return replace(value, trail=(Step(use, ""), *inner))
-
-
-def _words(value: Value) -> str:
-    match value.data:
-        case str(text):
-            return snippet(f'"{text}"')
-        case bool(flag):
-            return "true" if flag else "false"
-        case int() | float() as number:
-            return number_text(number)
-        case _:
-            return "value"
-
-
-def inside(container: Value, element: Value, key: str) -> Value:
-    """`element` as reached through `container`: their trails joined, `key` added to the last name."""
-    if isinstance(element.data, Deferred):
-        return replace(element, trail=container.trail)
-    outer, last = container.trail[:-1], container.trail[-1]
-    at = element.place
-    if last.span.file == at.file and last.span.start <= at.start and at.end <= last.span.end:
-        joined = (*outer, Step(at, last.what + key if last.what else ""))
-    else:
-        joined = (*container.trail, Step(at, last.what + key))
-    return replace(element, trail=(*joined, *element.trail[1:]))
-
-
-def element(container: Value, key: Value) -> Value:
-    """`container[key]`. Raises: Stop: unknown, no such key, or not indexable."""
-    match container.data:
-        case Deferred(wild=True):
-            return container
-        case Deferred():
-            return attribute(container, text_of(key))
-        case Reference() as reference:
-            return replace(
-                container, data=Unresolved(reference.unresolved().reason, refs=(reference.address,))
-            )
-        case _:
-            pass
-    match known(container):
-        case Items(values):
-            index = number_of(key)
-            if not isinstance(index, int) or not 0 <= index < len(values):
-                refuse(f"there is no element {number_text(index)} in a list of {len(values)}")
-            return inside(container, values[index], f"[{index}]")
-        case Fields(values):
-            name = text_of(key)
-            if name not in values:
-                refuse(f"there is no key {name[:40]!r}")
-            return inside(container, values[name], f".{name}" if name.isidentifier() else f'["{name}"]')
-        case None:
-            refuse("null has no elements")
-        case _:
-            refuse("a single value has no elements")
-
-
-def attribute(container: Value, name: str) -> Value:
-    """`container.name`. Raises: Stop."""
-    match container.data:
-        case Deferred() as deferred:
-            found = deferred.attribute(name)
-            return replace(found, trail=(*container.trail, *found.trail))
-        case Reference(address, outer):
-            return replace(container, data=Reference(address, f"{outer}.{name}"))
-        case _:
-            pass
-    match known(container):
-        case Fields(values):
-            if name not in values:
-                refuse(f"there is no attribute {name!r}")
-            return inside(container, values[name], f".{name}")
-        case None:
-            refuse(f"null has no attribute {name!r}")
-        case _:
-            refuse(f"a value of another kind has no attribute {name!r}")

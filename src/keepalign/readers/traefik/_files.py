@@ -15,7 +15,7 @@ from keepalign.model.source import Origin, OriginKind, Site, SourceText, Span, S
 from keepalign.readers import _go_durations
 from keepalign.readers._reader import Absent, CommandLine, CommandStyle, Read
 from keepalign.readers._toml import TomlDocument, read_toml
-from keepalign.readers._yaml import Fields, Items, Node, Scalar, insertion, read_documents
+from keepalign.readers._yaml import Fields, Items, Node, Scalar, insertion, nearest, read_documents
 from keepalign.units import Duration
 
 _FLAG: Final = re.compile(r"--([A-Za-z0-9_.\[\]-]+)(?:=(.*))?", re.DOTALL)
@@ -50,16 +50,10 @@ class Document:
             flag = f"--{'.'.join(names)}={{value}}s"
             listed = self.command.style is CommandStyle.LIST
             return Site(self.command.append_at, f', "{flag}"' if listed else f" {flag}")
-        at: Fields = self.root
-        missing = list(names)
-        while len(missing) > 1:
-            inner = below(at, missing[0])
-            if inner is None:
-                break
-            if not isinstance(inner, Fields):
-                return None
-            at = inner
-            missing.pop(0)
+        found = nearest(self.root, names, below)
+        if found is None:
+            return None
+        at, missing = found
         # Of several edits at once only one may bring the same table.
         brings = len(missing) - 1
         if self.source is None or brings > _MAY_BRING.get(names[-1].lower(), 0):
