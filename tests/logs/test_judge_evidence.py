@@ -166,6 +166,17 @@ def test_server_whose_processes_end_within_seconds_is_not_said_to_have_stayed(at
     assert {(one.cause, one.confidence) for one in back} == {("target-closed-mid-request", HIGH)}
 
 
+def test_drain_that_a_node_began_late_is_told_by_other_targets() -> None:
+    """Of a delay of 3 s, 6 s after the deregistration: two targets at once are the balancer's doing."""
+    timers = Timers(deregistration_delay=Duration.of(s=3), stop_timeout=Duration.of(s=5), graceful=True)
+    alone = known(cut_together(0.1, 4.2), timers=timers, removed_before=6)
+    assert {(one.cause, one.confidence) for one in alone} == {("stop-timeout-below-drain", MEDIUM)}
+    others = [line(f"0.001 {age} -1 502 -", at=CUT_AT, target=B) for age in (2.5, 5.1)]
+    both = known([*cut_together(0.1, 4.2), *others], timers=timers, removed_before=6)
+    mine = {(one.cause, one.confidence) for one in both if one.row.target == A}
+    assert mine == {("deregistration-below-longest-request", MEDIUM)}
+
+
 def test_address_without_a_port_stands_for_all_of_its_ports() -> None:
     found = known(
         cut_together(*AGES),

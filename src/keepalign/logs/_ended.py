@@ -54,6 +54,7 @@ _SHARED: Final = 0.7
 _RARITY: Final = {causes.DRAIN: 0.0, causes.STOP: -1.0, causes.NO_GRACE: -1.0, causes.CLOSED: 0.0}
 """Before anything is known: a stop from outside is rarer than a deployment or a crash."""
 _ENDED: Final = "target_status_code - and response_processing_time -1: the connection ended without an answer"
+_TOGETHER: Final = "requests of other targets ended in the same instant: a timer of the balancer"
 _ENDS: Final = (causes.DRAIN, causes.NO_GRACE, causes.STOP)
 
 
@@ -145,8 +146,13 @@ class Ends:
             if len(alike) > 1 and stopped:
                 refused = context.lives.refused(ending.target, ending.at_us - since, ending.at_us)
                 chosen = stopped[0] if refused else next(fit for fit in fits if fit[1] != causes.STOP)
-            others = tuple(cause for cause in (*_ENDS, causes.CLOSED) if cause != chosen[1])
             sure = HIGH if len(alike) == 1 else MEDIUM
+            if chosen[1] == causes.STOP and delay is not None and 0 <= since - delay.us <= ROUTING_LAG.us:
+                # A node that was told late of the deregistration drains as much later.
+                sure = MEDIUM
+                if _others_too(ending, context):
+                    chosen = 0, causes.DRAIN, f"the deregistration delay is {delay}, and {_TOGETHER}"
+            others = tuple(cause for cause in (*_ENDS, causes.CLOSED) if cause != chosen[1])
             return Opinion(chosen[1], sure, (*evidence, told, chosen[2]), others)
         if delay is not None and since > delay.us:
             return None
@@ -328,15 +334,18 @@ def _add_refusals(
         evidence.append("it refused nothing afterwards: the balancer had ceased to send to it")
 
 
+def _others_too(ending: Ending, context: Context) -> bool:
+    return any(other.target != ending.target for other in context.endings_near(ending.at_us))
+
+
 def _add_others(ending: Ending, context: Context, weights: dict[str, float], evidence: list[str]) -> None:
     """What other targets did about then: a deployment adds targets before it takes some out, all together;
     a task that was stopped is replaced afterwards."""
     at_us = ending.at_us
-    together = {other.target for other in context.endings_near(at_us)} - {ending.target}
-    if together:
+    if _others_too(ending, context):
         weights[causes.DRAIN] += _MOST
         weights[causes.CLOSED] -= _MOST
-        evidence.append("requests of other targets ended in the same instant: a timer of the balancer")
+        evidence.append(_TOGETHER)
     quiet_from = at_us - ending.youngest_us if ending.youngest_us >= LONG_US else at_us
     if context.lives.replaced_before(ending.target, quiet_from - _CLEAR_US):
         weights[causes.DRAIN] += 1.5
