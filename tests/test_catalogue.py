@@ -33,6 +33,10 @@ NOT_YET_BUILT = {
 }
 
 
+DRAIN = "deregistration-below-longest-request"
+ENDS = ("no-graceful-shutdown", "stop-timeout-below-drain", "target-closed-mid-request")
+
+
 @pytest.fixture(scope="module", params=["orders-api", "orders-api-nginx"])
 def proven(request: pytest.FixtureRequest) -> Proven:
     return run(prove(load_stack([str(EXAMPLES / request.param / "broken")]), seed=1))
@@ -75,7 +79,15 @@ def test_log_of_the_story_is_judged_as_what_happened(proven: Proven) -> None:
     for later in range(0, 60, 5):
         judged = judged_with_truth(proven.before, Timers(), later=Duration.of(s=later))
         assert len(judged) > 200
-        wrong = [(true, one) for true, one in judged if one.cause != true]
+        # Who ended a target, a log does not tell: a drain of nothing may be a server that stops at once.
+        wrong = [
+            (true, one)
+            for true, one in judged
+            if one.cause != true
+            and not (
+                true == DRAIN and one.cause in ENDS and true in {other.cause for other in one.candidates}
+            )
+        ]
         assert len(wrong) <= 0.05 * len(judged), (later, wrong[:3])
 
 

@@ -112,11 +112,10 @@ def test_begin_and_end_of_a_target_are_told_by_its_answers() -> None:
     counts = {A: [60, 60, 30], B: [60] * 6, "10.0.0.3:80": [0, 0, 45, 60, 60, 60]}
     one = context(line("0.001 4.000 -1 502 -", at=150), answers=counts)
     start = MINUTE * 60_000_000
-    assert one.lives.newcomer(start + 120_000_000, start + 145_000_000) == 1
+    assert one.lives.newcomers(start + 120_000_000, start + 145_000_000) == 1
     assert one.lives.replaced_before(A, start + 145_000_000)
     assert not one.lives.replaced_before(A, start + 135_000_000), "it may have come later"
-    assert 0.3 < one.lives.newcomer(start + 135_000_000, start + 145_000_000) < 0.7, "or earlier"
-    assert one.lives.newcomer(start + 145_000_000, start + 180_000_000) == 0
+    assert not one.lives.newcomers(start + 135_000_000, start + 145_000_000), "or earlier"
 
 
 def test_minute_that_no_target_was_there_throughout_tells_little_of_a_begin() -> None:
@@ -125,8 +124,8 @@ def test_minute_that_no_target_was_there_throughout_tells_little_of_a_begin() ->
     cut = line("0.001 4.000 -1 502 -", at=150)
     late = context(cut, answers=counts)
     start = MINUTE * 60_000_000
-    assert late.lives.newcomer(start + 120_000_000, start + 180_000_000) == 1
-    assert late.lives.newcomer(start + 150_000_000, start + 180_000_000) == pytest.approx(0.5, abs=0.01)
+    assert late.lives.newcomers(start + 120_000_000, start + 180_000_000) == 1
+    assert not late.lives.newcomers(start + 130_000_000, start + 180_000_000)
     assert not late.lives.replaced_before(A, start + 175_000_000)
     error = line("0.001 0.500 0.000 500 500", at=131, target="10.0.0.3:80")
     early = context(cut, error, answers=counts)

@@ -350,11 +350,11 @@ def _add_others(ending: Ending, context: Context, weights: dict[str, float], evi
     if context.lives.replaced_before(ending.target, quiet_from - _CLEAR_US):
         weights[causes.DRAIN] += 1.5
         evidence.append("a new target had appeared before, as in a deployment")
+    elif context.lives.newcomers(quiet_from, quiet_from + 3 * _SOON_US):
+        weights[causes.DRAIN] -= 1.0
+        evidence.append("a new target appeared afterwards, as when a task that was lost is replaced")
     else:
-        newcomer = context.lives.newcomer(quiet_from, quiet_from + 3 * _SOON_US)
-        weights[causes.DRAIN] += 0.7 - 1.7 * newcomer
-        if newcomer == 1:
-            evidence.append("a new target appeared afterwards, as when a task that was lost is replaced")
+        weights[causes.DRAIN] += 0.7
 
 
 def _add_timers(ending: Ending, context: Context, weights: dict[str, float], evidence: list[str]) -> None:

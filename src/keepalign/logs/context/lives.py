@@ -232,13 +232,9 @@ class Lives:
         minute = at_us // _MINUTE_US
         return life.fine.get(minute, 0) > life.quick_errors.get(minute, 0)
 
-    def newcomer(self, since_us: int, until_us: int) -> float:
-        """How surely a target began to answer in this time, though others had answered before: 0 to 1."""
-        shares = (
-            (min(latest, until_us) - max(earliest, since_us) + 1) / (latest - earliest + 1)
-            for earliest, latest in self._begins
-        )
-        return max((0.0, *shares))
+    def newcomers(self, since_us: int, until_us: int) -> int:
+        """Targets that surely began to answer in this time, though others had answered before."""
+        return sum(since_us <= earliest and latest <= until_us for earliest, latest in self._begins)
 
     def replaced_before(self, target: str, at_us: int) -> bool:
         """Whether more targets had surely come since the window's start than others had gone: one stands
