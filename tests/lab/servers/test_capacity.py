@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.lab.servers.running import Answer, Running, hop, running
+from tests.lab.servers.running import Answer, Client, Running, hop, running
 
 from keepalign.lab import loop
 from keepalign.model.path import Product
@@ -54,20 +54,24 @@ def test_event_takes_no_more_connections_than_its_threads_and_their_factor_allow
         async_request_worker_factor=str(factor),
     )
 
-    async def ask(server: Running) -> bool:
+    async def ask(server: Running) -> Client | None:
         client = await server.connect()  # by the kernel, for the server may not accept it
         try:
             async with asyncio.timeout(3):
-                return (await client.get("/quick")).status == 200
+                answer = await client.get("/quick")
         except TimeoutError:
-            return False
+            return None
+        return client if answer.status == 200 and answer.keeps_open else None
 
-    async def run() -> list[bool]:
+    async def run() -> tuple[int, int]:
         async with running(tmp_path / "run", one) as server:
             first = [await ask(server) for _ in range(threads)]
             rest = await asyncio.gather(*(ask(server) for _ in range(connections - threads)))
-            return first + rest
+            clients = [client for client in first + rest if client is not None]
+            # Where all threads were busy at once, as on a slow machine, it makes room by closing idle ones.
+            ends = await asyncio.gather(*(client.closes_within(0.1) for client in clients))
+            return len(clients), sum(end is None for end in ends)
 
-    answered = loop.run(run())
-    assert all(answered[:threads])
-    assert threads < sum(answered) <= threads * (factor + 1)
+    answered, held = loop.run(run())
+    assert threads < answered
+    assert held <= threads * (factor + 1)
